@@ -1,0 +1,1 @@
+"""Immutable values that every other layer exchanges. Imports neither torch nor anything above it."""

@@ -1,0 +1,44 @@
+"""Every exception that evengrad raises on purpose.
+
+EvengradError
+├── UsageError          the call or the command line is wrong (exit code 2)
+│   └── ScriptError     the user's script cannot be read or compiled
+├── TraceError          a trace lacks what was asked of it
+├── RunFolderError      a run folder or report cannot be read (exit code 3)
+│   └── SchemaError     a file carries another schema than expected
+└── WatchError          a live run cannot be watched
+"""
+
+from __future__ import annotations
+
+
+class EvengradError(Exception):
+    """Base of every error that evengrad raises on purpose."""
+
+    exit_code = 3
+
+
+class UsageError(EvengradError):
+    """The call or the command line is wrong."""
+
+    exit_code = 2
+
+
+class ScriptError(UsageError):
+    """The user's script cannot be read or compiled."""
+
+
+class TraceError(EvengradError):
+    """A trace lacks what was asked of it."""
+
+
+class RunFolderError(EvengradError):
+    """A run folder, or a file in it, cannot be read."""
+
+
+class SchemaError(RunFolderError):
+    """A file carries another schema than the one expected."""
+
+
+class WatchError(EvengradError):
+    """A live run cannot be watched."""
