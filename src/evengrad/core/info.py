@@ -43,6 +43,7 @@ class SiteInfo:
     source: SourceLine | None = None
     parameters: tuple[str, ...] = ()
     uses: int = 1
+    dtype: str = ""  # of the gradient that flows there, "float16"
 
 
 @dataclass(frozen=True)
