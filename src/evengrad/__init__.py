@@ -1,0 +1,80 @@
+"""Finds vanishing and exploding gradients in a PyTorch training run: where, since which step, and why.
+
+```python
+with evengrad.watch(model, optimizer) as monitor:
+    train()
+evengrad.report(evengrad.diagnose(monitor.trace()))
+```
+
+Importing this package defines names and does nothing else: torch and numpy are loaded with the first name that needs them.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from evengrad.core.event import Event, EventKind
+    from evengrad.core.finding import Cause, CauseKind, Diagnosis, Evidence, Finding, Severity, Verdict
+    from evengrad.core.ledger import Ledger, LedgerEntry
+    from evengrad.core.statistic import Statistic
+    from evengrad.core.trace import Series, Trace
+    from evengrad.diagnosis.diagnose import diagnose
+    from evengrad.errors import EvengradError
+    from evengrad.observation.monitor import Monitor, watch
+    from evengrad.recording.folder import read_trace
+    from evengrad.reports.report import report
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Cause",
+    "CauseKind",
+    "Diagnosis",
+    "Event",
+    "EventKind",
+    "EvengradError",
+    "Evidence",
+    "Finding",
+    "Ledger",
+    "LedgerEntry",
+    "Monitor",
+    "Series",
+    "Severity",
+    "Statistic",
+    "Trace",
+    "Verdict",
+    "diagnose",
+    "read_trace",
+    "report",
+    "watch",
+]
+
+_HOMES = {
+    "evengrad.core.event": ("Event", "EventKind"),
+    "evengrad.core.finding": ("Cause", "CauseKind", "Diagnosis", "Evidence", "Finding", "Severity", "Verdict"),
+    "evengrad.core.ledger": ("Ledger", "LedgerEntry"),
+    "evengrad.core.statistic": ("Statistic",),
+    "evengrad.core.trace": ("Series", "Trace"),
+    "evengrad.diagnosis.diagnose": ("diagnose",),
+    "evengrad.errors": ("EvengradError",),
+    "evengrad.observation.monitor": ("Monitor", "watch"),
+    "evengrad.recording.folder": ("read_trace",),
+    "evengrad.reports.report": ("report",),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+
+def __getattr__(name: str) -> object:
+    """Import a public name when it is first used (PEP 562)."""
+    if name not in _HOME_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value: object = getattr(importlib.import_module(_HOME_OF[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    """Return the public names and what is already loaded."""
+    return sorted({*globals(), *__all__})
