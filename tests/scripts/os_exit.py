@@ -1,0 +1,23 @@
+"""os._exit(7): nothing of Python's shutdown runs, no atexit handler, no finally."""
+import os
+import sys
+
+import torch
+from torch import nn
+
+from fingerprint import fingerprint
+
+torch.manual_seed(10)
+net = nn.Linear(3, 1)
+opt = torch.optim.Adam(net.parameters(), lr=0.05)
+x = torch.randn(32, 3)
+losses = []
+for step in range(40):
+    loss = (net(x) - x.mean(1, keepdim=True)).pow(2).mean()
+    opt.zero_grad()
+    loss.backward()
+    opt.step()
+    losses.append(loss.item())
+fingerprint(losses, net)
+sys.stdout.flush()
+os._exit(7)
