@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from evengrad.core.trace import Series, Trace
     from evengrad.diagnosis.diagnose import diagnose
     from evengrad.errors import EvengradError
-    from evengrad.observation.monitor import Monitor, watch
+    from evengrad.observation.monitor import Monitor
+    from evengrad.observation.watch import watch
     from evengrad.recording.folder import read_trace
     from evengrad.reports.report import report
 
@@ -59,7 +60,8 @@ _HOMES = {
     "evengrad.core.trace": ("Series", "Trace"),
     "evengrad.diagnosis.diagnose": ("diagnose",),
     "evengrad.errors": ("EvengradError",),
-    "evengrad.observation.monitor": ("Monitor", "watch"),
+    "evengrad.observation.monitor": ("Monitor",),
+    "evengrad.observation.watch": ("watch",),
     "evengrad.recording.folder": ("read_trace",),
     "evengrad.reports.report": ("report",),
 }

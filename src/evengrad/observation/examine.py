@@ -1,0 +1,96 @@
+"""Second looks: where a non-finite number was made, and whether gradients reach what the optimizer holds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from evengrad.core.event import EventKind
+from evengrad.observation.deep import DeepProbe
+from evengrad.observation.graph import Graph
+from evengrad.observation.nonfinite import find_origin
+from evengrad.observation.optimizers import Held, Optimizers
+from evengrad.observation.registry import Registry
+from evengrad.observation.store import Store
+
+_MOST_EXAMINATIONS = 3
+_MOST_ALARM_PROBES = 3
+
+
+class Examiner:
+    """Looks closer where something is wrong; a few times per run."""
+
+    def __init__(self, store: Store, registry: Registry, deep: DeepProbe) -> None:
+        self._store = store
+        self._registry = registry
+        self._deep = deep
+        self._examined = 0
+        self._alarm_probes = 0
+        self._wanted = False
+        self._foreign_checked = 0
+
+    def wants_probe(self) -> bool:
+        """Return whether the next step is to be probed because something looks wrong; asks once per alarm."""
+        wanted, self._wanted = self._wanted, False
+        return wanted
+
+    def _alarm(self) -> None:
+        if self._alarm_probes < _MOST_ALARM_PROBES:
+            self._alarm_probes += 1
+            self._wanted = True
+
+    def loss(self, roots: Sequence[Tensor], step: int, optimizers: Optimizers) -> bool:
+        """Examine the graph of a non-finite loss before its backward pass; returns whether it was examined."""
+        self._store.note(EventKind.NON_FINITE_LOSS, step)
+        if self._examined >= _MOST_EXAMINATIONS:
+            return False
+        self._examined += 1
+        self._alarm()
+        with torch.no_grad():
+            graph = Graph(roots, self._registry, self._deep.calls)
+            self._deep.recall(graph)
+            named = [(name, tensor) for held in optimizers for name, tensor in held.by_name().items()]
+            origin = find_origin(graph, self._deep.readable, named)
+        if origin is None:
+            return True
+        operation = origin.operation
+        details = {
+            "phase": origin.phase,
+            "operation": operation.name if operation else "",
+            "module": operation.module if operation else "",
+            "quantity": "loss",
+            "inputs": origin.inputs,
+            "certainty": origin.certainty,
+            "parameters": ", ".join(origin.parameters),
+        }
+        # Weights that are already bad at this step were made so by the step before.
+        at = max(step - 1, 0) if origin.phase == "update" else step
+        source = operation.source if operation else None
+        self._store.note(EventKind.NON_FINITE, at, key=origin.phase, details=details, source=source)
+        return True
+
+    def gradients(self, names: list[str], step: int, held: Held) -> None:
+        """Note gradients that are not finite."""
+        details = {"parameters": ", ".join(names[:8]), "count": str(len(names)), "total": str(len(held.names))}
+        if held.info is not None:
+            details["optimizer"] = held.info.kind
+        self._store.note(EventKind.NON_FINITE_GRADIENT, step, details=details)
+        self._alarm()
+
+    def connectivity(self, held: Held, step: int, optimizers: Optimizers) -> None:
+        """Note parameters that get gradient while no optimizer holds them, when the optimizer's own get none."""
+        leaves = self._deep.leaf_parameters()
+        if not leaves or self._foreign_checked > 3:
+            return
+        self._foreign_checked += 1
+        own = {id(parameter) for parameter in optimizers.held_parameters()}
+        foreign = [leaf for leaf in leaves if id(leaf) not in own and isinstance(leaf, torch.nn.Parameter)]
+        reached = sum(id(leaf) in own for leaf in leaves)
+        mine = [parameter for parameter in held.live() if parameter is not None and parameter.requires_grad]
+        if foreign and reached == 0 and mine:
+            names = self._registry.parameter_names
+            unknown = ", ".join(names.get(id(leaf), f"tensor of shape {tuple(leaf.shape)}") for leaf in foreign[:4])
+            details = {"parameters": unknown, "count": str(len(foreign)), "held": str(len(mine))}
+            self._store.note(EventKind.FOREIGN_PARAMETERS, step, details=details)
