@@ -1,0 +1,1 @@
+"""From a trace to a diagnosis: run every rule, fold consequences under their causes. Pure functions of values."""

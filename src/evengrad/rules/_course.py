@@ -1,0 +1,39 @@
+"""The loss as a signal: its noise from step to step, its running level, how far it jumped."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import numpy.typing as npt
+
+from evengrad.core.statistic import Statistic
+from evengrad.core.trace import Trace
+
+Floats = npt.NDArray[np.float64]
+
+_OPENING = 5  # most losses that the first level rests on
+_SHARE_OPENING = 0.02  # and the share of the run they may take
+
+
+def running_median(values: Floats, window: int) -> Floats:
+    """Return the median of each value and up to ``window - 1`` values before it."""
+    if len(values) == 0 or window <= 1:
+        return values
+    padded = np.concatenate([np.full(window - 1, np.nan), values])
+    return np.asarray(np.nanmedian(np.lib.stride_tricks.sliding_window_view(padded, window), axis=1))
+
+
+def step_noise(values: Floats) -> float:
+    """Return the standard deviation of the noise from one value to the next, robust against a few jumps."""
+    differences = np.abs(np.diff(values))
+    return 1.4826 * float(np.median(differences)) / math.sqrt(2) if len(differences) else 0.0
+
+
+def highest_rise(trace: Trace) -> float:
+    """Return the largest finite loss over the first level; nan when that is not positive or nothing was seen."""
+    values = trace.get(Statistic.LOSS).finite.values
+    if len(values) == 0:
+        return math.nan
+    first = float(np.median(values[: min(_OPENING, max(1, round(_SHARE_OPENING * len(values))))]))
+    return float(values.max()) / first if first > 0 else math.nan

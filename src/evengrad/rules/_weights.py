@@ -1,0 +1,65 @@
+"""How far optimizer steps moved the weights, and how far the weights have grown."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from evengrad.core.info import ParamInfo
+from evengrad.core.statistic import Statistic
+from evengrad.core.trace import Trace
+
+_SMALLEST = 0.1  # of 1/sqrt(fan_in): a tensor that begins below it was meant to begin near zero (LoRA's B, ReZero)
+
+
+@dataclass(frozen=True)
+class Update:
+    """The largest relative change of a weight tensor in one step: rms(ΔW)/rms(W)."""
+
+    step: int
+    parameter: str
+    ratio: float
+
+
+def matrices(trace: Trace) -> tuple[str, ...]:
+    """Return the weight tensors for which a relative change means something.
+
+    Biases, gains and tensors that start at (or next to) zero are left out: they must grow by more than their own size.
+    """
+    return tuple(info.name for info in trace.parameters if _is_matrix(trace, info))
+
+
+def _is_matrix(trace: Trace, info: ParamInfo) -> bool:
+    if len(info.shape) < 2 or info.numel == 0:
+        return False
+    fan_in = info.numel / info.shape[0]
+    return trace.get(Statistic.WEIGHT_RMS, info.name).first() >= _SMALLEST / math.sqrt(fan_in)
+
+
+def largest_updates(trace: Trace) -> tuple[Update, ...]:
+    """Return, for each step whose updates were measured, the weight tensor that changed most."""
+    found: dict[int, Update] = {}
+    for name in matrices(trace):
+        ratios = trace.get(Statistic.UPDATE_RATIO, name).finite
+        for step, ratio in zip(ratios.steps.tolist(), ratios.values.tolist(), strict=True):
+            if step not in found or ratio > found[step].ratio:
+                found[step] = Update(step, name, ratio)
+    return tuple(found[step] for step in sorted(found))
+
+
+def weight_growth(trace: Trace, before: int | None = None) -> tuple[float, str]:
+    """Return by how many decades a weight tensor has grown since its first measurement, and which grew most.
+
+    Args:
+        trace: The run.
+        before: Only measurements before this step count.
+    """
+    best = (0.0, "")
+    for name in matrices(trace):
+        sizes = trace.get(Statistic.WEIGHT_RMS, name).finite
+        kept = sizes.values if before is None else sizes.values[sizes.steps < before]
+        if len(kept) and kept[0] > 0:
+            best = max(best, (float(np.log10(kept.max() / kept[0])), name))
+    return best

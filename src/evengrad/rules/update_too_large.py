@@ -1,0 +1,183 @@
+"""Optimizer steps that change the weights by more than they can bear."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from evengrad.core.finding import Cause, CauseKind, Evidence, Finding, Severity
+from evengrad.core.info import SourceLine
+from evengrad.core.ledger import EntryKind
+from evengrad.core.statistic import Statistic
+from evengrad.core.trace import Trace
+from evengrad.rules._base import AbstractRule
+from evengrad.rules._course import highest_rise
+from evengrad.rules._outcome import outcome
+from evengrad.rules._progress import Progress, State
+from evengrad.rules._weights import Update, largest_updates
+from evengrad.rules._words import lines, module_of, number
+
+_ATTENTION = ("attention", "transformer")
+
+
+@dataclass(frozen=True)
+class UpdateTooLarge(AbstractRule):
+    """An optimizer step changes weights by a large part of their own size, and the run does not recover.
+
+    What it measures:
+        rms(ΔW)/rms(W) of the weight tensor that changes most, on each step where updates were measured, beside what
+        became of the loss. And whether samples that the last layer could tell apart at the start became one and the
+        same in the first updates.
+
+    Why it hurts:
+        The gradient describes the loss near the weights only. A step of a third of a weight leaves that neighbourhood:
+        the loss jumps or oscillates, ReLU units are pushed to where they never fire again, attention collapses to one
+        token, and what was learned so far is lost.
+
+    When it misleads:
+        Biases, gains and tensors that begin at zero (LoRA's B, ReZero) must grow by more than their size and are left
+        out. An early jump that the run recovers from is not reported: the loss must end where it began, or above.
+        Adam's first step has the length of the learning rate whatever the gradient is, so narrow weights show a large
+        ratio and may still train.
+
+    Thresholds:
+        ratio: relative update of one step, "1". Theory page, criteria: trained nets stayed at or below 0.033; first
+            steps above 0.3 (Adam at learning rate 1: 6) did not train.
+        settled: median relative update, "1", over the later measured steps, above which a run that goes nowhere
+            oscillates. Three times the largest that trained; own choice.
+        jump: highest loss over the first one, "1", from which a run that goes nowhere is an error. Own choice.
+        collapse: decades by which distinguishability at the last layer falls from its first measurement, while the loss
+            stays at its first level. Own choice; see ``collapsed``.
+        collapsed: distinguishability, "1", below which the samples look the same (theory page: warn below 1e-5).
+        ramp: part of the largest early learning rate, "1", above which the first one is no warm-up. Own choice.
+
+    Source:
+        Theory page, criteria; Xiong et al., ICML 2020 (warm-up and post-LN); Cohen et al., ICLR 2021 (edge of
+        stability:
+        a step above the stability limit is normal while the loss falls).
+    """
+
+    ratio: float = 0.3
+    settled: float = 0.1
+    jump: float = 2.0
+    collapse: float = 3.0
+    collapsed: float = 1e-5
+    ramp: float = 0.5
+
+    messages: ClassVar[Mapping[str, str]] = {
+        "diverges": "At step {step} the update changed `{parameter}` by {ratio} times its size, and the loss went "
+        "from {first} to {last}.",
+        "goes-nowhere": "At step {step} the update changed `{parameter}` by {ratio} times its size; the loss is "
+        "{last}, no better than at the start ({first}).",
+        "collapses": "Within the first updates all samples became alike at `{layer}`; the loss stays at {last}.",
+        "cause-learning-rate": "the learning rate {rate}",
+        "cause-warmup": "the learning rate {rate} applies from the first step on, in a network with attention",
+    }
+
+    def judge(self, trace: Trace) -> tuple[Finding, ...]:
+        """Return one finding when large updates go with a loss that ends no better than it began."""
+        run = outcome(trace)
+        if not run.failing:
+            return ()
+        updates = largest_updates(trace)
+        large = self._large(updates)
+        if large is not None:
+            return (self._jump(trace, run, large, updates),)
+        layer = self._collapsed_layer(trace)
+        return (self._collapse(trace, run, layer),) if layer and run.state is State.STUCK else ()
+
+    def _large(self, updates: tuple[Update, ...]) -> Update | None:
+        """Return the first update above the bound, or the largest where all are sizeable; None where neither is."""
+        above = next((update for update in updates if update.ratio > self.ratio), None)
+        if above is not None:
+            return above
+        later = updates[1:]
+        if len(later) < 3 or float(np.median([update.ratio for update in later])) <= self.settled:
+            return None
+        return max(later, key=lambda update: update.ratio)
+
+    def _jump(self, trace: Trace, run: Progress, large: Update, updates: tuple[Update, ...]) -> Finding:
+        peak = max(update.ratio for update in updates)
+        diverges = run.state is State.DIVERGING
+        last = trace.get(Statistic.LOSS).last()
+        text, key, values = self.say(
+            "diverges" if diverges else "goes-nowhere",
+            step=str(large.step), parameter=large.parameter, ratio=number(large.ratio),
+            first=number(run.first), last=number(run.last if np.isfinite(last) else last),
+        )  # fmt: skip
+        bound = self.ratio if large.ratio > self.ratio else self.settled
+        return Finding(
+            rule=self.id,
+            severity=Severity.ERROR if diverges or highest_rise(trace) > self.jump else Severity.WARNING,
+            message=text,
+            first_step=large.step,
+            last_step=max(update.step for update in updates if update.ratio >= bound),
+            modules=module_of(trace, [large.parameter]),
+            parameters=(large.parameter,),
+            source=self._source(trace, large.parameter),
+            evidence=(
+                Evidence("relative update of one step", large.ratio, bound, "1", large.parameter),
+                Evidence("largest relative update", peak, bound, "1"),
+                Evidence("last loss over first loss", run.last / run.first if run.first else np.nan, 1.0, "1"),
+            ),
+            cause=self._cause(trace),
+            message_key=key,
+            values=values,
+        )
+
+    def _collapsed_layer(self, trace: Trace) -> str:
+        """Return the last layer at which samples could be told apart at first and soon no more, or ""."""
+        for site in reversed(trace.layers):
+            series = trace.get(Statistic.DISTINGUISHABILITY, site.name).finite
+            if len(series) < 3 or series.first() <= self.collapsed:
+                continue
+            settled = float(np.median(series.values[len(series) // 2 :]))
+            if settled < self.collapsed and settled < series.first() * 10**-self.collapse:
+                return site.name
+            return ""
+        return ""
+
+    def _collapse(self, trace: Trace, run: Progress, layer: str) -> Finding:
+        series = trace.get(Statistic.DISTINGUISHABILITY, layer).finite
+        fallen = series.steps[series.values < self.collapsed]
+        text, key, values = self.say("collapses", layer=layer, last=number(run.last))
+        site = trace.site(layer)
+        return Finding(
+            rule=self.id,
+            severity=Severity.ERROR,
+            message=text,
+            first_step=int(fallen[0]) if len(fallen) else 0,
+            last_step=int(series.steps[-1]),
+            modules=(layer,),
+            source=lines(site.source if site else None),
+            evidence=(
+                Evidence("distinguishability at the start", series.first(), None, "1", layer),
+                Evidence("distinguishability at the end", series.last(), self.collapsed, "1", layer),
+            ),
+            cause=self._cause(trace),
+            message_key=key,
+            values=values,
+        )
+
+    def _cause(self, trace: Trace) -> Cause:
+        """Tell a missing warm-up (attention, an adaptive optimizer, the full rate from the start) from a high rate."""
+        rates = trace.get(Statistic.LEARNING_RATE, "0/0").finite
+        rate = float(rates.values.max()) if len(rates) else float("nan")
+        attends = any(word in info.kind.lower() for info in trace.modules for word in _ATTENTION) or any(
+            entry.kind is EntryKind.ATTENTION for ledger in trace.ledgers for entry in ledger
+        )
+        adaptive = any(optimizer.family == "adaptive" for optimizer in trace.optimizers)
+        ramps = len(rates) > 0 and rates.first() < self.ramp * rate
+        if attends and adaptive and not ramps:
+            return self.cause(CauseKind.WARMUP_MISSING, 1.0, "cause-warmup", rate=number(rate))
+        return self.cause(CauseKind.LEARNING_RATE_HIGH, 1.0, "cause-learning-rate", rate=number(rate))
+
+    def _source(self, trace: Trace, parameter: str) -> tuple[SourceLine, ...]:
+        optimizer = trace.optimizer_of(parameter)
+        return lines(optimizer.source if optimizer else None)
+
+
+RULE = UpdateTooLarge()
