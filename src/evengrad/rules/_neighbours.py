@@ -1,0 +1,46 @@
+"""Which layer feeds an activation."""
+
+from __future__ import annotations
+
+from evengrad.core.info import SiteInfo
+from evengrad.core.ledger import EntryKind
+from evengrad.core.trace import Trace
+
+
+def feeding_layer(trace: Trace, activation: SiteInfo) -> SiteInfo | None:
+    """Return the layer whose output an activation receives (through normalisation, if any); None when unknown.
+
+    From a ledger whose path runs through the activation; from the order of the module names' numbers otherwise.
+    """
+    return _on_path(trace, activation) or _by_name(trace, activation)
+
+
+def _on_path(trace: Trace, activation: SiteInfo) -> SiteInfo | None:
+    for ledger in reversed(trace.ledgers):
+        met = False
+        for entry in ledger.entries:
+            if entry.kind is EntryKind.ACTIVATION and entry.module == activation.module and entry.uses == 1:
+                met = entry.operation == activation.operation
+            elif met and entry.kind is EntryKind.WEIGHT:
+                return _layer(trace, entry.module)
+        if met:
+            return _layer(trace, ledger.first)
+    return None
+
+
+def _layer(trace: Trace, module: str) -> SiteInfo | None:
+    return next((site for site in trace.layers if module in (site.name, site.module)), None)
+
+
+def _by_name(trace: Trace, activation: SiteInfo) -> SiteInfo | None:
+    """Return the nearest earlier layer in the same container, ``net.2`` for ``net.3``."""
+    container, _, number = activation.module.rpartition(".")
+    if not number.isdigit():
+        return _layer(trace, activation.module) if activation.module else None
+    earlier = [
+        (int(index), site)
+        for site in trace.layers
+        for parent, _, index in [site.module.rpartition(".")]
+        if parent == container and index.isdigit() and int(index) < int(number)
+    ]
+    return max(earlier, key=lambda item: item[0])[1] if earlier else None

@@ -1,0 +1,144 @@
+"""A network that gives every sample the same answer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+from evengrad.core.finding import Cause, CauseKind, Evidence, Finding, Severity
+from evengrad.core.statistic import Statistic
+from evengrad.core.trace import Trace
+from evengrad.rules._base import AbstractRule
+from evengrad.rules._blame import blame
+from evengrad.rules._depth import depths
+from evengrad.rules._late import late
+from evengrad.rules._neighbours import feeding_layer
+from evengrad.rules._progress import Progress, State, progress, target_spread
+from evengrad.rules._weights import largest_updates
+from evengrad.rules._words import lines, number, percent
+
+
+@dataclass(frozen=True)
+class ConstantOutput(AbstractRule):
+    """The prediction is the same for every sample, and the loss stays where a constant answer puts it.
+
+    What it measures:
+        The between-sample standard deviation of the prediction over its rms, held against the same ratio of the target;
+        and whether the loss has left the level of a guess (ln C for C classes, the target's variance for a regression).
+
+    Why it hurts:
+        The network ignores its input. All samples of a class-balanced batch pull the same answer in opposite directions, so
+        the gradient averages out and the run stays at ln C.
+
+    When it misleads:
+        A target with a large mean and a small spread (years, kelvins) asks for an almost constant prediction; the bound
+        shrinks with the target's own ratio. Where the target is pure noise, a constant is the right answer; then the
+        prediction still varies with the batch by more than this rule's bound.
+
+    Thresholds:
+        spread: between-sample spread of the prediction relative to the target's, "1". Own choice: healthy nets vary by .1
+            and more at initialisation, collapsed ones by 1e-5 and less.
+        probes: probes at which it must hold. Own choice: 2.
+        varied: spread of the first prediction, "1", above which the network began sound. Own choice: 1e-2.
+        alike: distinguishability, "1", below which samples look the same. Theory page, criteria: 1e-8.
+        dead: share of dead units, "1". Theory page, criteria: severe above .9.
+        update: relative update, "1", that can wreck a network in one step. Theory page, criteria: .3.
+
+    Source:
+        Theory page, criteria (distinguishability); Schoenholz et al., ICLR 2017; Noci et al., NeurIPS 2022 (rank collapse).
+    """
+
+    spread: float = 1e-3
+    probes: int = 2
+    varied: float = 1e-2
+    alike: float = 1e-8
+    dead: float = 0.9
+    update: float = 0.3
+
+    messages: ClassVar[Mapping[str, str]] = {
+        "stuck": "Every sample gets the same prediction (it varies by {spread} of its size), and the loss stays at {loss}.",
+        "cause-dead": "{share} of the units of `{site}` are dead, so that nothing of the input gets past it",
+        "cause-output": "the output passes {operation} at `{site}`, which has the same value for all samples",
+        "cause-data": "all samples of a batch look the same already at `{layer}`, the first layer",
+        "cause-signal": "the samples cannot be told apart any more at `{layer}`, from the first step on",
+        "cause-rate": "the prediction varied at first ({begin}); updates of up to {ratio} times a weight's size ended that",
+        "cause-collapse": "the prediction varied at first ({begin}) and collapsed in the first updates",
+    }
+
+    def judge(self, trace: Trace) -> tuple[Finding, ...]:
+        """Return a finding when the prediction has become, or stayed, a constant."""
+        run = progress(trace)
+        seen = trace.get(Statistic.OUTPUT_SPREAD).finite
+        later = late(seen)
+        bound = self.spread * target_spread(trace)
+        constant = int((seen.values < bound).sum())
+        if run.state is not State.STUCK or constant < self.probes or not (later.values < bound).all():
+            return ()
+        return (self._finding(trace, run, later.median(), bound),)
+
+    def _finding(self, trace: Trace, run: Progress, spread: float, bound: float) -> Finding:
+        text, key, values = self.say("stuck", spread=number(spread), loss=number(run.last))
+        seen = trace.get(Statistic.OUTPUT_SPREAD).finite
+        varied = [int(step) for step, value in zip(seen.steps, seen.values, strict=True) if value >= bound]
+        first = min((int(step) for step in seen.steps if not varied or step > varied[-1]), default=0)
+        last = trace.layers[-1] if trace.layers else None
+        cause, place = self._cause(trace, seen.first())
+        site = trace.site(place) or last
+        return Finding(
+            rule=self.id,
+            severity=Severity.ERROR,
+            message=text,
+            first_step=first,
+            last_step=int(seen.steps[-1]),
+            modules=(site.module or site.name,) if site is not None else (),
+            source=lines(site.source if site is not None else None),
+            evidence=(
+                Evidence("spread of the prediction between samples", spread, bound, "1"),
+                Evidence("share of the loss that is gone", run.gone, 0.1, "1"),
+            ),
+            cause=cause,
+            message_key=key,
+            values=values,
+        )
+
+    def _cause(self, trace: Trace, begin: float) -> tuple[Cause | None, str]:
+        """Return why the prediction is constant, and the site that makes it so."""
+        blocked = self._blocked(trace)
+        if blocked is not None:
+            return blocked
+        first, last = (trace.layers[0], trace.layers[-1]) if trace.layers else (None, None)
+        if first is not None and trace.get(Statistic.DISTINGUISHABILITY, first.name).median() < self.alike:
+            return self.cause(CauseKind.DATA, 1.0, "cause-data", layer=first.name), first.name
+        if begin > self.varied:
+            return self._collapsed(trace, begin), ""
+        if last is not None and trace.get(Statistic.DISTINGUISHABILITY, last.name).first() < self.alike:
+            kind = next((blame(depth.ledgers[0]).kind for depth in depths(trace)), CauseKind.WEIGHT_SCALE_SMALL)
+            return self.cause(kind, 1.0, "cause-signal", layer=last.name), last.name
+        return None, ""
+
+    def _blocked(self, trace: Trace) -> tuple[Cause, str] | None:
+        """Return an activation that lets nothing through: at the output, or anywhere before it."""
+        for site in trace.activations:
+            shares = late(trace.get(Statistic.DEAD, site.name)).values
+            share = float(shares.min()) if len(shares) else 0.0
+            at_end = site == trace.activations[-1] and trace.layers and feeding_layer(trace, site) == trace.layers[-1]
+            if at_end and (share > self.dead or late(trace.get(Statistic.SATURATED, site.name)).median() > self.dead):
+                values = {"operation": site.operation, "site": site.name}
+                return self.cause(CauseKind.OUTPUT_ACTIVATION, 1.0, "cause-output", **values), site.name
+            if share > self.dead:
+                return self.cause(CauseKind.DEAD_UNITS, 1.0, "cause-dead", site=site.name, share=percent(share)), site.name
+        return None
+
+    def _collapsed(self, trace: Trace, begin: float) -> Cause:
+        """Return why a network that began sound has collapsed."""
+        ratio = max((update.ratio for update in largest_updates(trace)), default=0.0)
+        if ratio > self.update:
+            values = {"begin": number(begin), "ratio": number(ratio)}
+            return self.cause(CauseKind.LEARNING_RATE_HIGH, 1.0, "cause-rate", **values)
+        attends = any("attention" in info.kind.lower() or "transformer" in info.kind.lower() for info in trace.modules)
+        kind = CauseKind.WARMUP_MISSING if attends else CauseKind.LEARNING_RATE_HIGH
+        return self.cause(kind, 0.5, "cause-collapse", begin=number(begin))
+
+
+RULE = ConstantOutput()

@@ -1,0 +1,253 @@
+"""A gradient that is lost on its way back across depth or time."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from evengrad.core.finding import Cause, CauseKind, Evidence, Finding, Severity
+from evengrad.core.statistic import Statistic
+from evengrad.core.trace import Trace
+from evengrad.rules._base import AbstractRule
+from evengrad.rules._blame import Blame, blame
+from evengrad.rules._consequence import Consequence, Limits, consequence
+from evengrad.rules._depth import Depth, depths, parameters, shown, source_lines, starved
+from evengrad.rules._progress import Progress, State, progress
+from evengrad.rules._time import TimeDecay, time_decays
+from evengrad.rules._words import lines, number, place
+
+
+@dataclass(frozen=True)
+class VanishingGradient(AbstractRule):
+    """The gradient falls by orders of magnitude on its way back, and the optimizer feels it.
+
+    What it measures:
+        Across depth: ``A``, log10 of the gradient's size at the first layer's output over that at the last layer's, in
+        decades, on the probes of the later half of the run; what the optimizer in use makes of it (updates of the starved
+        layers, share of epsilon, signal left to learn from); and whether the loss has left the level of a guess.
+        Across time: the same from the last to the first time step of a recurrent layer.
+
+    Why it hurts:
+        Early layers get no usable gradient. They stay as they were initialised and hand noise on to the layers that do
+        learn. Across time, what happened early in a sequence cannot be learned.
+
+    When it misleads:
+        A small gradient is no fault by itself. Adam divides by its size: a net with A = -4.8 trains, so for adaptive
+        optimizers epsilon or a dead forward signal must be seen as well. Zero-initialised heads, adapters and ReZero
+        branches pass exactly nothing at step 0 and recover at step 1. Parameter gradients are not compared: in a ReLU net
+        without biases they are equal in every layer while the signal dies. A loss at every time step feeds every step
+        afresh; only what the profile shows is judged, and a short memory is a fault only when the run goes nowhere.
+
+    Thresholds:
+        warn: attenuation, decades. Theory page, criteria: nets that trained lie in [-2.86, +1.60].
+        severe: attenuation, decades. Theory page: nets that failed lie at -4.33 and below.
+        time: attenuation across the sequence, decades. Theory page: trained -2.86 (GRU), failed -12 and below; -4 as for
+            depth.
+        limits: when an optimizer feels it; see :class:`evengrad.rules._consequence.Limits`.
+        input_rms: size of the data, "x", outside which saturation of the first activation is the data's fault. Theory
+            page, criteria: [0.1, 10].
+
+    Source:
+        Hochreiter 1991; Glorot and Bengio, AISTATS 2010, section 4.2; Pascanu et al., ICML 2013, section 2. Theory page,
+        sections on the ledger and on criteria.
+    """
+
+    warn: float = -3.0
+    severe: float = -4.0
+    time: float = -4.0
+    limits: Limits = field(default_factory=Limits)
+    input_rms: float = 10.0
+
+    messages: ClassVar[Mapping[str, str]] = {
+        "depth-starved": "The gradient falls by {decades} decades from `{last}` back to `{first}`: the updates of {layers} are "
+        "{ratio} times those of the other layers.",
+        "depth-tiny": "The gradient falls by {decades} decades from `{last}` back to `{first}`: one step changes {layers} by "
+        "{ratio} of their size.",
+        "depth-epsilon": "The gradient falls by {decades} decades from `{last}` back to `{first}`: in {layers} the optimizer "
+        "divides by its eps ({ratio}), not by the gradient.",
+        "depth-indistinct": "The gradient falls by {decades} decades from `{last}` back to `{first}`, and forward all samples "
+        "look the same at `{last}`.",
+        "depth-faded": "The gradient falls by {decades} decades from `{last}` back to `{first}`, and forward the signal at "
+        "`{last}` is {ratio} times that of the first hidden layer.",
+        "depth-zero": "No gradient at all reaches {layers}.",
+        "depth-trains": "The gradient falls by {decades} decades from `{last}` back to `{first}`; the run learns all the same.",
+        "time": "Across the {length} time steps of `{module}` the gradient falls by {decades} decades: what happens early in "
+        "a sequence cannot be learned.",
+        "cause-activation": "of the {total} decades, {operation} derivatives take {taken}, weights {weights}, the rest {rest}; "
+        "no useful weight scale makes up for what {operation} takes",
+        "cause-saturated": "of the {total} decades, {operation} derivatives take {taken}, weights {weights}, the rest {rest}: "
+        "the activations are far from where they pass gradient",
+        "cause-weights": "of the {total} decades, weights take {weights}, {operation} derivatives {taken}, the rest {rest}; "
+        "the weights are {factor} times the scale that keeps a gradient",
+        "cause-linear": "of the {total} decades, weights take {weights}, the rest {rest}",
+        "cause-depth": "of the {total} decades, weights take {weights}, activations {taken}, the rest {rest}: no single layer is "
+        "at fault, {layers} in a row without a skip connection or normalisation are",
+        "cause-recurrent": "of the {total} decades, the recurrent layer takes {part}",
+        "cause-recurrent-time": "each time step multiplies the gradient by {factor}",
+        "cause-dead": "{operation} units of `{module}` pass no gradient",
+        "cause-blocked-activation": "{operation} at `{module}` is so saturated that its derivative is exactly 0",
+        "cause-zero-weights": "the weights of `{module}` are zero and stay zero",
+        "cause-zero-signal": "the gradient is exactly 0 when it reaches `{module}`",
+        "cause-precision": "the gradient underflows to 0 where `{module}` converts between number formats",
+        "cause-input": "the data has size {size}, so that {operation} after `{module}` saturates and takes {taken} decades",
+    }
+
+    def judge(self, trace: Trace) -> tuple[Finding, ...]:
+        """Return a finding per optimizer whose early layers starve, else one per recurrent layer that forgets."""
+        run = progress(trace)
+        found = [finding for depth in depths(trace) if (finding := self._across_depth(trace, depth, run)) is not None]
+        if found:
+            return tuple(found)
+        return tuple(self._across_time(trace, decay, run) for decay in time_decays(trace) if self._forgets(decay, run))
+
+    def _across_depth(self, trace: Trace, depth: Depth, run: Progress) -> Finding | None:
+        """Judge one chain of layers."""
+        if not depth.below(self.warn):
+            return None
+        layers = starved(trace, depth.typical, self.warn)
+        felt = consequence(trace, depth.typical, layers, self.limits)
+        severity = self._severity(depth, felt, run)
+        return None if severity is None else self._finding(trace, depth, layers, run, (severity, felt))
+
+    def _severity(self, depth: Depth, felt: Consequence | None, run: Progress) -> Severity | None:
+        """Return how bad it is: the run must fail because of it to be an error."""
+        severe = depth.below(self.severe)
+        if felt is None or run.state is State.SOLVED:
+            return Severity.INFO if severe and run.state in (State.SOLVED, State.LEARNING) else None
+        if severe:
+            return Severity.ERROR if run.failing else Severity.WARNING
+        return Severity.WARNING if run.failing else None
+
+    def _finding(
+        self, trace: Trace, depth: Depth, layers: tuple[str, ...], run: Progress, verdict: tuple[Severity, Consequence | None]
+    ) -> Finding:
+        severity, felt = verdict
+        ledger = depth.typical
+        shown_effect = felt if severity is not Severity.INFO else None
+        text, key, values = self.say(
+            f"depth-{shown_effect.effect.value}" if shown_effect else "depth-trains",
+            decades=_size(depth.attenuation), last=ledger.last, first=ledger.first, layers=shown(layers),
+            ratio=number(shown_effect.evidence.measured) if shown_effect else "",
+        )  # fmt: skip
+        reason = blame(ledger)
+        evidence = [Evidence("gradient across depth", depth.attenuation, self.severe, "decades", ledger.first)]
+        evidence += [felt.evidence] if felt else []
+        return Finding(
+            rule=self.id,
+            severity=severity,
+            message=text,
+            first_step=depth.since(self.warn),
+            last_step=depth.ledgers[-1].step,
+            modules=layers,
+            parameters=parameters(trace, layers),
+            source=lines(reason.entry.source if reason.entry else None, *source_lines(trace, layers)),
+            evidence=(*evidence, *_loss_evidence(run)),
+            cause=self._cause(trace, depth, reason),
+            message_key=key,
+            values=values,
+        )
+
+    def _cause(self, trace: Trace, depth: Depth, reason: Blame) -> Cause:
+        """Put the ledger's blame into words."""
+        ledger = depth.typical
+        module = reason.entry.module if reason.entry else ledger.first
+        if ledger.attenuation == -math.inf:
+            return self._blocked_cause(trace, reason, module)
+        common = {
+            "total": _size(ledger.attenuation), "weights": _signed(reason.weights), "taken": _signed(reason.activations),
+            "rest": _signed(reason.rest), "operation": reason.operation or "-",
+        }  # fmt: skip
+        fed = self._saturated_by_data(trace, depth, reason)
+        if fed is not None:
+            return fed
+        if reason.kind is CauseKind.ACTIVATION_DERIVATIVE:
+            bounded = reason.operation.lower() in ("sigmoid", "hardsigmoid", "softplus", "logsigmoid")
+            return self.cause(reason.kind, reason.share, "cause-activation" if bounded else "cause-saturated", **common)
+        if reason.kind is CauseKind.WEIGHT_SCALE_SMALL:
+            factor = number(10 ** (reason.part / max(1, ledger.layers - 1)))
+            key = "cause-weights" if reason.operation else "cause-linear"
+            return self.cause(reason.kind, reason.share, key, factor=factor, **common)
+        if reason.kind is CauseKind.DEAD_UNITS:
+            return self.cause(reason.kind, reason.share, "cause-dead", operation=reason.operation, module=place(trace, module))
+        if reason.kind is CauseKind.RECURRENT_JACOBIAN:
+            values = {"total": common["total"], "part": _signed(reason.part)}
+            return self.cause(reason.kind, reason.share, "cause-recurrent", **values)
+        return self.cause(reason.kind, reason.share, "cause-depth", layers=str(ledger.layers), **common)
+
+    def _blocked_cause(self, trace: Trace, reason: Blame, module: str) -> Cause:
+        """Name what lets exactly nothing through."""
+        keys = {
+            CauseKind.DEAD_UNITS: "cause-dead",
+            CauseKind.ACTIVATION_DERIVATIVE: "cause-blocked-activation",
+            CauseKind.PRECISION: "cause-precision",
+        }
+        key = keys.get(reason.kind, "cause-zero-weights" if _zero_weights(trace, module) else "cause-zero-signal")
+        return self.cause(reason.kind, reason.share, key, operation=reason.operation, module=place(trace, module))
+
+    def _saturated_by_data(self, trace: Trace, depth: Depth, reason: Blame) -> Cause | None:
+        """Return the data as cause where the first activation takes most, and what feeds it is far from unit size."""
+        ledger = depth.typical
+        size = trace.get(Statistic.INPUT_RMS, ledger.first).median()
+        if reason.kind is not CauseKind.ACTIVATION_DERIVATIVE or not size > self.input_rms or not ledger.entries:
+            return None
+        taken = ledger.entries[-1].decades
+        if taken > 0.5 * reason.activations:
+            return None
+        share, values = taken / reason.activations, {"operation": reason.operation, "taken": _size(taken)}
+        return self.cause(
+            CauseKind.INPUT_SCALE, share, "cause-input", size=number(size), module=place(trace, ledger.first), **values
+        )
+
+    def _forgets(self, decay: TimeDecay, run: Progress) -> bool:
+        """Return whether a recurrent layer's memory is too short for a run that goes nowhere."""
+        return decay.below(self.time) and run.state is State.STUCK
+
+    def _across_time(self, trace: Trace, decay: TimeDecay, run: Progress) -> Finding:
+        text, key, values = self.say(
+            "time", length=str(decay.length), module=place(trace, decay.module), decades=_size(decay.decades)
+        )
+        per_step = number(10 ** (decay.decades / max(1, decay.length - 1)))
+        return Finding(
+            rule=self.id,
+            severity=Severity.ERROR,
+            message=text,
+            first_step=decay.first_step,
+            last_step=decay.last_step,
+            modules=(decay.module,),
+            parameters=parameters(trace, (decay.module,)),
+            source=lines(*source_lines(trace, (decay.module,)), decay.source),
+            evidence=(
+                Evidence("gradient across time", decay.decades, self.time, "decades", decay.module),
+                *_loss_evidence(run),
+            ),
+            cause=self.cause(CauseKind.RECURRENT_JACOBIAN, 1.0, "cause-recurrent-time", factor=per_step),
+            message_key=key,
+            values=values,
+        )
+
+
+def _loss_evidence(run: Progress) -> tuple[Evidence, ...]:
+    """Return how much of a guess's loss is gone, where that is known."""
+    if math.isnan(run.gone):
+        return ()
+    return (Evidence("share of the loss that is gone", run.gone, 0.1, "1"),)
+
+
+def _zero_weights(trace: Trace, module: str) -> bool:
+    """Return whether the module's weight matrices are exactly zero."""
+    held = [name for name in parameters(trace, (module,)) if (i := trace.parameter(name)) is not None and len(i.shape) > 1]
+    return bool(held) and all(trace.get(Statistic.WEIGHT_RMS, name).last() == 0.0 for name in held)
+
+
+def _size(decades: float) -> str:
+    """Return a fall in decades without its sign."""
+    return f"{abs(decades):.1f}"
+
+
+def _signed(decades: float) -> str:
+    return f"{decades:+.1f}"
+
+
+RULE = VanishingGradient()
