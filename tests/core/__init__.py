@@ -1,0 +1,1 @@
+"""Tests of the core values and their plain form."""
