@@ -20,7 +20,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Self
 
 import numpy as np
 
@@ -58,8 +57,8 @@ def series(values: Values, steps: Sequence[int]) -> Series:
 class TraceBuilder:
     """Collects the parts of a trace; every method returns the builder, ``build`` the trace.
 
-    Layer sites come with ``<layer>.weight`` and ``<layer>.bias`` (shape ``[width, width]`` and ``[width]``), held by the
-    first optimizer. Series are laid on the steps where a run would measure them unless ``steps`` says otherwise.
+    Layer sites come with ``<layer>.weight`` and ``<layer>.bias`` (shape ``[width, width]`` and ``[width]``), held by
+    the first optimizer. Series are laid on the steps where a run would measure them unless ``steps`` says otherwise.
     """
 
     def __init__(self, steps: int = 100, script: str = "train.py") -> None:
@@ -77,12 +76,14 @@ class TraceBuilder:
         """Return the trace."""
         return self.trace
 
-    def change(self, **fields: object) -> Self:
+    def change(self, **fields: object) -> TraceBuilder:
         """Set fields of the trace (``completed=False``, ``environment=…``) as they are."""
         self.trace = replace(self.trace, **fields)  # type: ignore[arg-type]
         return self
 
-    def layers(self, *names: str, operation: str = "Addmm", width: int = 64, line: int = 12, uses: int = 1) -> Self:
+    def layers(
+        self, *names: str, operation: str = "Addmm", width: int = 64, line: int = 12, uses: int = 1
+    ) -> TraceBuilder:
         """Add layer sites in forward order, with their modules and parameters."""
         sites, modules, parameters = list(self.trace.layers), list(self.trace.modules), list(self.trace.parameters)
         for offset, name in enumerate(names):
@@ -94,7 +95,7 @@ class TraceBuilder:
                 parameters.append(ParamInfo(parameter, shape, "float32", optimizer=0, group=0, module=name))
         return self.change(layers=tuple(sites), modules=tuple(modules), parameters=tuple(parameters))
 
-    def activations(self, *names: str, operation: str = "Relu", line: int = 40) -> Self:
+    def activations(self, *names: str, operation: str = "Relu", line: int = 40) -> TraceBuilder:
         """Add activation sites in forward order."""
         sites = [
             SiteInfo(name, name.partition(":")[0], operation, SourceLine(self.trace.script, line + offset))
@@ -102,12 +103,12 @@ class TraceBuilder:
         ]
         return self.change(activations=(*self.trace.activations, *sites))
 
-    def mlp(self, depth: int, operation: str = "Relu", width: int = 64) -> Self:
+    def mlp(self, depth: int, operation: str = "Relu", width: int = 64) -> TraceBuilder:
         """Add ``depth`` layers ``net.0, net.2, …`` with an activation after each but the last."""
         self.layers(*(f"net.{2 * index}" for index in range(depth)), width=width)
         return self.activations(*(f"net.{2 * index + 1}" for index in range(depth - 1)), operation=operation)
 
-    def optimizer(self, kind: str = "SGD", **group: float) -> Self:
+    def optimizer(self, kind: str = "SGD", **group: float) -> TraceBuilder:
         """Add an optimizer with one group, and the series of its learning rate."""
         index = len(self.trace.optimizers)
         info = OptimizerInfo(index, kind, (dict(group),), SourceLine(self.trace.script, 5, f"optim.{kind}(…)"))
@@ -116,14 +117,18 @@ class TraceBuilder:
             self.series(Statistic.LEARNING_RATE, f"{index}/0", group["lr"], steps=[0])
         return self
 
-    def series(self, statistic: Statistic, subject: str, values: Values, *, steps: Sequence[int] | None = None) -> Self:
+    def series(
+        self, statistic: Statistic, subject: str, values: Values, *, steps: Sequence[int] | None = None
+    ) -> TraceBuilder:
         """Add a series; see :func:`series` for ``values``."""
         deep = statistic.scope in (Scope.MODULE, Scope.ACTIVATION) or statistic in _DEEP
         usual = probe_steps(self.trace.steps) if deep else range(self.trace.steps)
         added = {(statistic, subject): series(values, list(usual if steps is None else steps))}
         return self.change(series={**self.trace.series, **added})
 
-    def per_layer(self, statistic: Statistic, *, first: float, last: float, steps: Sequence[int] | None = None) -> Self:
+    def per_layer(
+        self, statistic: Statistic, *, first: float, last: float, steps: Sequence[int] | None = None
+    ) -> TraceBuilder:
         """Add a series per layer (per weight, for statistics of parameters): geometric from ``first`` to ``last``."""
         sites = self.trace.layers
         subjects = [s.parameters[0] if statistic.scope is Scope.PARAMETER else s.name for s in sites]
@@ -131,7 +136,9 @@ class TraceBuilder:
             self.series(statistic, subject, float(value), steps=steps)
         return self
 
-    def per_activation(self, statistic: Statistic, values: Values, *, steps: Sequence[int] | None = None) -> Self:
+    def per_activation(
+        self, statistic: Statistic, values: Values, *, steps: Sequence[int] | None = None
+    ) -> TraceBuilder:
         """Add the same series for every activation site."""
         for site in self.trace.activations:
             self.series(statistic, site.name, values, steps=steps)
@@ -139,7 +146,7 @@ class TraceBuilder:
 
     def ledger(
         self, step: int = 0, *, activation: float = 0.0, weight: float = 0.0, steps_in_time: int = 1, **fields: object
-    ) -> Self:
+    ) -> TraceBuilder:
         """Add the ledger of a plain chain: decades spread evenly over the weights and over the activations.
 
         ``fields`` are further fields of the ledger (``branches``, ``attenuation`` where it is not the sum, …).
@@ -149,13 +156,11 @@ class TraceBuilder:
             LedgerEntry(s.module, s.operation, EntryKind.WEIGHT, weight / max(1, len(layers) - 1), source=s.source)
             for s in reversed(layers[1:])
         ]
+        each = activation / max(1, len(activations))
         shares = [
-            LedgerEntry(
-                s.module, s.operation, EntryKind.ACTIVATION, activation / len(activations), activation / len(activations),
-                source=s.source,
-            )
+            LedgerEntry(s.module, s.operation, EntryKind.ACTIVATION, each, each, source=s.source)
             for s in reversed(activations)
-        ]  # fmt: skip
+        ]
         entries = tuple(entry for pair in zip(weights, shares, strict=False) for entry in pair)
         entries += tuple(weights[len(shares) :]) + tuple(shares[len(weights) :])
         made = Ledger(
@@ -165,14 +170,14 @@ class TraceBuilder:
         made = replace(made, **fields)  # type: ignore[arg-type]
         return self.change(ledgers=(*self.trace.ledgers, made))
 
-    def time_profile(self, module: str, norms: Sequence[float], *, step: int = 0, axis: str = "hidden") -> Self:
+    def time_profile(self, module: str, norms: Sequence[float], *, step: int = 0, axis: str = "hidden") -> TraceBuilder:
         """Add the gradient by time step of a recurrent layer."""
         profile = TimeProfile(step, module, axis, tuple(norms))
         return self.change(time_profiles=(*self.trace.time_profiles, profile))
 
     def event(
         self, kind: EventKind, step: int = 0, *, count: int = 1, last_step: int = -1, line: int = 0, **details: str
-    ) -> Self:
+    ) -> TraceBuilder:
         """Add an event; ``line`` gives it a source line in the script."""
         source = SourceLine(self.trace.script, line) if line else None
         made = Event(kind, step, count, last_step if last_step >= 0 else step, dict(details), source)
