@@ -19,5 +19,5 @@ for step in range(80):
     opt.step()
     losses.append(loss.item())
     if step % 40 == 0:
-        print(len(str(torch.jit.trace(plain, example).graph)), str(torch.fx.symbolic_trace(plain).graph).count("\n"))
+        print(len(list(torch.jit.trace(plain, example).graph.nodes())), str(torch.fx.symbolic_trace(plain).graph).count("\n"))
 fingerprint(losses, plain)
