@@ -149,6 +149,22 @@ def test_a_failed_write_leaves_no_part_behind(tmp_path: Path) -> None:
     assert_read_back(tmp_path, small_rows(0))
 
 
+@pytest.mark.parametrize("phase", range(4))
+def test_a_flipped_bit_is_noticed_or_changes_nothing(tmp_path: Path, phase: int) -> None:
+    rows = random_rows(1, steps=8)
+    PartWriter(tmp_path).append(rows)
+    path = tmp_path / "part-000000.parquet"
+    good = path.read_bytes()
+    noticed = 0
+    for position in range(phase, len(good), 8):
+        path.write_bytes(good[:position] + bytes([good[position] ^ 1 << position % 7]) + good[position + 1 :])
+        read = read_series(tmp_path)
+        if read.whole:
+            assert_holds(Trace(series=read.series), rows)
+        noticed += not read.whole
+    assert noticed > len(good) / 8 / 2
+
+
 def test_writing_does_not_import_pandas_where_it_is_installed(tmp_path: Path) -> None:
     (tmp_path / "pandas.py").write_text("raise SystemExit('pandas was imported')\n", encoding="utf-8")
     code = """

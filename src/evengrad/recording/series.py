@@ -80,33 +80,38 @@ def _read_parts(folder: Path, *, may_vanish: bool) -> SeriesRead:
         tables.append((part, columns))
     for _, columns in sorted(tables, key=lambda table: table[0]):
         rows.add(columns)
-    return SeriesRead(rows.series(), whole and _without_gaps(taken))
+    return SeriesRead(rows.series(), whole)
 
 
 def _list(folder: Path) -> tuple[list[PartRange], bool]:
     """Return the parts in a folder and whether these are all that can be there."""
-    try:
-        names = [path.name for path in folder.iterdir()]
-    except FileNotFoundError:
-        logger.warning("no folder %s; its series are left out", folder.name)
-        return [], False
-    except OSError as error:
-        raise RunFolderError(f"cannot list {folder}: {reason(error)}") from error
-    parts = sorted(part for part in map(PartRange.parse, names) if part is not None)
+    for _ in range(_ATTEMPTS):
+        try:
+            names = [path.name for path in folder.iterdir()]
+        except FileNotFoundError:
+            logger.warning("no folder %s; its series are left out", folder.name)
+            return [], False
+        except OSError as error:
+            raise RunFolderError(f"cannot list {folder}: {reason(error)}") from error
+        parts = sorted(part for part in map(PartRange.parse, names) if part is not None)
+        missing = _gap(parts)
+        if not missing:  # else a merge may have come between the entries
+            break
+    if missing:
+        logger.warning("%s of %s are missing", missing, folder.name)
     if len(parts) > PARTS_LIMIT:
         logger.warning("%s has %d parts, more than the %d that are read", folder.name, len(parts), PARTS_LIMIT)
-        return parts[:PARTS_LIMIT], False
-    return parts, True
+    return parts[:PARTS_LIMIT], not missing and len(parts) <= PARTS_LIMIT
 
 
-def _without_gaps(parts: Iterable[PartRange]) -> bool:
+def _gap(parts: Iterable[PartRange]) -> str:
+    """Say which parts are missing below others; nothing when none is."""
     expected = 0
     for part in sorted(parts):
         if part.first > expected:
-            logger.warning("parts %d to %d are missing", expected, part.first - 1)
-            return False
+            return f"parts {expected} to {part.first - 1}"
         expected = max(expected, part.last + 1)
-    return True
+    return ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,10 +138,15 @@ def _read_part(path: Path, limit: int) -> list[_Columns]:
 
     check_regular(path, PART_LIMIT)
     try:
-        with pq.ParquetFile(path, read_dictionary=TEXT_COLUMNS, page_checksum_verification=True) as file:
-            _check(file, limit)
-            batches = file.iter_batches(_BATCH, columns=list(COLUMNS), use_threads=False)
-            return [_columns(batch) for batch in batches]
+        metadata = pq.read_metadata(path)
+        _check_size(metadata, limit)
+        options = {"metadata": metadata, "read_dictionary": TEXT_COLUMNS, "page_checksum_verification": True}
+        with pq.ParquetFile(path, **options) as file:
+            _check_types(file.schema_arrow)
+            columns = [_columns(batch) for batch in file.iter_batches(_BATCH, columns=list(COLUMNS), use_threads=False)]
+        if sum(len(batch.steps) for batch in columns) != metadata.num_rows:
+            raise RunFolderError("it holds another number of rows than it says")
+        return columns
     except FileNotFoundError:
         raise
     # Arrow reports damage as ArrowException, OSError or ValueError; a garbled size as MemoryError or OverflowError.
@@ -144,13 +154,19 @@ def _read_part(path: Path, limit: int) -> list[_Columns]:
         raise RunFolderError(f"not a readable Parquet file: {reason(error)}") from error
 
 
-def _check(file: pq.ParquetFile, limit: int) -> None:
-    """Check column types, and sizes before anything is unpacked."""
+def _check_size(metadata: pq.FileMetaData, limit: int) -> None:
+    """Check the columns' names, and sizes before anything is unpacked."""
+    names = [metadata.schema.column(index).path for index in range(metadata.num_columns)]
+    if any(names.count(name) != 1 for name in COLUMNS):
+        raise RunFolderError(f"expected the columns {', '.join(COLUMNS)}, found {', '.join(names)[:80] or 'none'}")
+    unpacked = sum(metadata.row_group(index).total_byte_size for index in range(metadata.num_row_groups))
+    if not 0 <= metadata.num_rows <= limit or unpacked > PART_LIMIT:
+        raise RunFolderError(f"it unpacks to {metadata.num_rows} rows, {unpacked} bytes, more than is read")
+
+
+def _check_types(schema: pa.Schema) -> None:
     import pyarrow.types as kinds
 
-    schema = file.schema_arrow
-    if not set(COLUMNS) <= set(schema.names):
-        raise RunFolderError(f"expected the columns {', '.join(COLUMNS)}, found {', '.join(schema.names)[:80]}")
     fits = {
         "step": kinds.is_int64,
         "statistic": _is_text_dictionary,
@@ -158,12 +174,8 @@ def _check(file: pq.ParquetFile, limit: int) -> None:
         "value": kinds.is_float64,
     }
     for name, is_right in fits.items():
-        if len(schema.get_all_field_indices(name)) != 1 or not is_right(schema.field(name).type):
-            raise RunFolderError(f"column {name} has the type {schema.field(name).type!s:.60}, which no part has")
-    metadata = file.metadata
-    unpacked = sum(metadata.row_group(index).total_byte_size for index in range(metadata.num_row_groups))
-    if not 0 <= metadata.num_rows <= limit or unpacked > PART_LIMIT:
-        raise RunFolderError(f"it unpacks to {metadata.num_rows} rows, {unpacked} bytes, more than is read")
+        if not is_right(schema.field(name).type):
+            raise RunFolderError(f"column {name} has the type {str(schema.field(name).type)[:60]}, which no part has")
 
 
 def _is_text_dictionary(kind: pa.DataType) -> bool:
