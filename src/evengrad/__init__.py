@@ -6,7 +6,8 @@ with evengrad.watch(model, optimizer) as monitor:
 evengrad.report(evengrad.diagnose(monitor.trace()))
 ```
 
-Importing this package defines names and does nothing else: torch and numpy are loaded with the first name that needs them.
+Importing this package defines names and does nothing else: torch and numpy are loaded with the first name that needs
+them.
 """
 
 from __future__ import annotations
@@ -33,9 +34,9 @@ __all__ = [
     "Cause",
     "CauseKind",
     "Diagnosis",
+    "EvengradError",
     "Event",
     "EventKind",
-    "EvengradError",
     "Evidence",
     "Finding",
     "Ledger",
