@@ -46,7 +46,7 @@ class FakeMonitor:
     def __init__(self, acknowledge: int | None = None) -> None:
         self.steps = 0
         self.drains = 0
-        self.drained = threading.Event()
+        self._drained = threading.Condition()
         self.pids: set[int] = set()
         self._acknowledge = acknowledge
 
@@ -54,11 +54,16 @@ class FakeMonitor:
         if self._acknowledge is not None:  # a drain begins a flush, so the flush before has ended
             os.write(self._acknowledge, f"{self.steps}\n".encode())
         self.pids.add(os.getpid())
-        self.drains += 1
         self.steps += STEPS_PER_DRAIN
-        if self.drains >= 3:
-            self.drained.set()
+        with self._drained:
+            self.drains += 1
+            self._drained.notify_all()
         return rows_until(self.steps, self.steps - STEPS_PER_DRAIN)
 
     def trace(self) -> Trace:
         return trace_at(self.steps)
+
+    def wait_for(self, drains: int) -> bool:
+        """Wait until it has been drained a number of times; return False when that does not come."""
+        with self._drained:
+            return self._drained.wait_for(lambda: self.drains >= drains, 20)

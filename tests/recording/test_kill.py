@@ -14,13 +14,14 @@ from evengrad.recording.recorder import INTERVAL
 from tests.recording.fake_monitor import STEPS_PER_DRAIN, rows_until
 from tests.recording.samples import assert_holds
 
+ROOT = Path(__file__).parents[2]  # where the tests package is found
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="writers are forked")
 
 
 def kill_writers(base: Path, kills: int, longest: float, interval: float) -> list[tuple[Path, list[str]]]:
     """Return each killed writer's run folder, if it had made one, and what it had acknowledged."""
     command = [sys.executable, "-m", "tests.recording.killed_writer"]
-    subprocess.run([*command, str(base), str(kills), str(longest), str(interval)], check=True)
+    subprocess.run([*command, str(base), str(kills), str(longest), str(interval)], check=True, cwd=ROOT)
     found = []
     for number in range(kills):
         lines = base / str(number) / "acknowledged"

@@ -77,7 +77,7 @@ def read_whole(path: Path, limit: int) -> bytes:
 
 def reason(error: BaseException) -> str:
     """Return what the system or a library said, in one line, without the paths that it repeats."""
-    text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    text = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else str(error)
     lines = text.strip().splitlines()
     return (lines[0][:160] if lines else type(error).__name__).rstrip(".")
 
