@@ -58,8 +58,8 @@ def describe(activation: Callable[..., object]) -> tuple[str, Parameters] | None
         return None
     if isinstance(activation, torch.nn.Module):
         return _describe_module(activation)
-    if isinstance(activation, type) and activation in (torch.nn.Identity, *_own_classes()):
-        return activation.__name__, ()
+    if isinstance(activation, type):
+        return _describe_class(activation)
     for namespace in (torch.nn.functional, torch):
         for name in _FUNCTIONS:
             if any(activation is vars(namespace).get(spelling) for spelling in (name, f"{name}_")):
@@ -71,6 +71,16 @@ def _own_classes() -> tuple[type, ...]:
     import torch
 
     return tuple(vars(torch.nn)[name] for name in (*_MODULE_PARAMETERS, *_NOT_ELEMENTWISE))
+
+
+def _describe_class(found: type) -> tuple[str, Parameters] | None:
+    import torch
+
+    if found in (torch.nn.PReLU, *_own_classes()):
+        return found.__name__, ()
+    if issubclass(found, torch.nn.Module):
+        raise UsageError(f"expected an instance of {found.__name__}, got the class; pass {found.__name__}()")
+    return None
 
 
 def _describe_module(module: torch.nn.Module) -> tuple[str, Parameters] | None:

@@ -99,7 +99,6 @@ def _from_object(activation: Callable[..., object], given: Parameters) -> Activa
         raise UsageError(str(error)) from error
 
 
-@lru_cache(maxsize=256)
 def _build(name: str, positional: tuple[float | str, ...], keywords: Parameters) -> Activation:
     squeezed = _squeeze(name)
     if squeezed in _SQUEEZED_NOT_ELEMENTWISE:
@@ -110,16 +109,21 @@ def _build(name: str, positional: tuple[float | str, ...], keywords: Parameters)
     if known is None:
         choices = ", ".join(known_activations())
         raise UsageError(f"unknown activation '{name}' (known: {choices}; or package.module:function)")
-    builder = _BUILDERS[known]
-    signature = inspect.signature(builder)
+    signature = inspect.signature(_BUILDERS[known])
     try:
         bound = signature.bind(*positional, **dict(keywords))
         bound.apply_defaults()
-        value, derivative, kinks, jumps = builder(*bound.args, **bound.kwargs)
-    except (TypeError, ValueError) as error:
+        return _construct(known, tuple(bound.arguments.items()))
+    except (TypeError, ValueError, ArithmeticError) as error:
         takes = ", ".join(str(parameter) for parameter in signature.parameters.values()) or "no parameters"
         raise UsageError(f"{known}: {error} (it takes {takes})") from error
-    return Activation(known, value, derivative, tuple(sorted({*kinks, *jumps})), jumps, tuple(bound.arguments.items()))
+
+
+@lru_cache(maxsize=256)
+def _construct(known: str, arguments: Parameters) -> Activation:
+    """Build an activation; equal spellings give the same object, and so share every cached average."""
+    value, derivative, kinks, jumps = _BUILDERS[known](**dict(arguments))
+    return Activation(known, value, derivative, tuple(sorted(kinks)), jumps, arguments)
 
 
 def _parse_call(text: str) -> tuple[str, tuple[float | str, ...], Parameters]:

@@ -70,7 +70,7 @@ def batch_norm_factor(activation: Activation, batch: int | None = None) -> float
 
 
 def _coordinate(activation: Activation, centres: Array, radii: Array, dimension: int) -> tuple[Array, Array]:
-    """Return nodes and weights of one coordinate of a uniform point on a sphere, for every centre and radius, ``[N, M]``.
+    """Return nodes and weights of one coordinate of a uniform point on each of several spheres, both ``[N, M]``.
 
     With the coordinate centre + radius sin(angle), the density is cos(angle)^(dimension - 2).
     """

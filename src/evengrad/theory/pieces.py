@@ -98,7 +98,7 @@ def resolve(
     ends = _first_breakpoints(low, high, splits)
     left, right = ends[:-1], ends[1:]
     finest = 2.0**-50 * np.maximum(np.abs(left), np.abs(right)).min()
-    typical = 0.0
+    typical, eps = 0.0, float(np.finfo(np.float64).eps)
     done: list[tuple[Array, ...]] = []
     count = 0
     while len(left):
@@ -110,11 +110,11 @@ def resolve(
         series = values @ _TO_COEFFICIENTS.T
         # The argument is rounded too: far out, sin(x) is known only to |x| eps.
         steepest = np.abs(np.diff(values, axis=1) / np.diff(_NODES_AT)).max(axis=1) / half
-        rounding = 2 * np.finfo(np.float64).eps * np.abs(points).max(axis=1) * steepest
-        errors = tolerance * np.maximum(np.abs(values).max(axis=1), typical) + rounding
-        smooth = np.abs(series[:, -3:]).max(axis=1) <= errors
+        rounding = 2 * eps * np.abs(points).max(axis=1) * steepest
+        tail, size = np.abs(series[:, -3:]).max(axis=1), np.abs(values).max(axis=1)
+        smooth = tail <= tolerance * np.maximum(size, typical) + rounding
         smooth |= half <= np.maximum(finest, 2.0**-51 * np.abs(middle))
-        done.append((left[smooth], right[smooth], series[smooth], errors[smooth]))
+        done.append((left[smooth], right[smooth], series[smooth], (tail + rounding + 4 * eps * size)[smooth]))
         count += int(smooth.sum())
         left, middle, right = left[~smooth], middle[~smooth], right[~smooth]
         left, right = np.concatenate([left, middle]), np.concatenate([middle, right])
@@ -212,12 +212,23 @@ def _polish(function: RealFunction, pile: tuple[float, float], room: float, tole
         gap = right - left.convert(domain=right.domain)
         if abs(gap(middle)) > 1e-6 * size:
             break  # a jump: bisection has already placed it to the last bit
-        if abs(gap.deriv()(middle)) < 1e-3 * abs(gap.deriv(2)(middle)) * width:
-            gap = gap.deriv()
-        root = middle - gap(middle) / gap.deriv()(middle)
+        root = _meeting_point(gap, middle, reach=2 * (high - low), noise=1e3 * tolerance * size)
         slack = 1e-11 * max(1.0, abs(root))
-        return _shortest_decimal(root - slack, root + slack) if low - width < root < high + width else middle
+        return _shortest_decimal(root - slack, root + slack)
     return _shortest_decimal(low, high)
+
+
+def _meeting_point(gap: chebyshev.Chebyshev, near: float, reach: float, noise: float) -> float:
+    """Return the place near a point where a gap closes: where it touches 0 if it does, else where it crosses 0."""
+    slope, curvature = gap.deriv()(near), gap.deriv(2)(near)
+    if abs(curvature) * reach > abs(slope):
+        touching = near - slope / curvature
+        touching -= gap.deriv()(touching) / gap.deriv(2)(touching)
+        if abs(gap(touching)) <= noise:
+            return float(touching)
+    for _ in range(3):
+        near -= gap(near) / gap.deriv()(near)
+    return float(near)
 
 
 def _fit(function: RealFunction, low: float, high: float) -> chebyshev.Chebyshev:

@@ -75,7 +75,7 @@ def post_norm_factor(branch: Branch, *, alpha: float = 1.0) -> float:
         alpha: Weight of the residual; 1 for post-LN, more for DeepNorm.
 
     Source:
-        Own derivation: both sums grow by the branch's share, and the norm divides by the forward one; compare Xiong et
+        Own derivation (both sums grow by the branch's share, and the norm divides by the forward one); compare Xiong et
         al., ICML 2020, theorem 1.
     """
     return (alpha**2 + branch.factor) / (alpha**2 + branch.variance)
