@@ -46,6 +46,11 @@ class Scaling:
         return float(current) if isinstance(current, Tensor) else 1.0
 
     @property
+    def in_use(self) -> bool:
+        """Whether the run scales its losses."""
+        return self._scaler is not None
+
+    @property
     def on_host(self) -> bool:
         """Whether the scale can be read without a synchronisation."""
         scaler = self._scaler() if self._scaler is not None else None

@@ -6,8 +6,9 @@ import time
 from collections import deque
 
 _FIRST_LIGHT = 10  # steps that are always measured lightly
-_LIGHT_SHARE, _DEEP_SHARE = 0.3, 0.45  # of the budget; the rest is for the hooks that run on every step
+_BASE_SHARE, _LIGHT_SHARE, _DEEP_SHARE = 0.25, 0.3, 0.45  # of the budget, for the three tiers
 _LONGEST_LIGHT, _LONGEST_DEEP = 500, 20_000  # steps between two looks at most
+_LONGEST_REST = 64  # steps in a row of which only the loss is seen, at most
 _BORROWED_PROBES, _BORROWED_SECONDS = 6, 0.03  # early deep probes go beyond the budget, within these
 _RECENT = 9  # samples whose median is believed: one preemption must not blind us
 
@@ -18,9 +19,10 @@ def _median(samples: deque[float]) -> float:
 
 
 class Controller:
-    """Plans light and deep steps from costs that it measures in place.
+    """Plans base, light and deep work from costs that it measures in place.
 
-    Costs are seconds of CPU time of the training thread; step times are wall-clock medians.
+    *Base* is following the order of the loop; *light* the norms of all gradients; *deep* a whole probe. Costs are seconds on the
+    training thread's clock; times of steps are wall-clock medians.
     """
 
     def __init__(self, budget: float) -> None:
@@ -28,17 +30,36 @@ class Controller:
         self.own_seconds = 0.0
         self.light_steps = 0
         self.deep_steps = 0
+        self.attentive_steps = 0
+        self._base_costs: deque[float] = deque(maxlen=_RECENT)
         self._light_costs: deque[float] = deque(maxlen=_RECENT)
         self._deep_costs: deque[float] = deque(maxlen=_RECENT)
         self._step_times: deque[float] = deque(maxlen=_RECENT)
         self._deep_seconds = 0.0
+        self._base_seconds = 0.0
         self._started = time.perf_counter()
-        self._last_step = 0.0
+        self._last: tuple[float, int] | None = None
         self._next_light = 0
         self._scheduled = 1
-        self._alarms = 0
         self.first_step_at = 0.0
         self.last_step_at = 0.0
+
+    def spend(self, seconds: float) -> None:
+        """Book base work of the step that is going on."""
+        self._base_seconds += seconds
+
+    def step_done(self, step: int, *, deep: bool) -> None:
+        """Note the end of a step that was attended to; probes do not count as typical."""
+        now = time.perf_counter()
+        self.attentive_steps += 1
+        self.own_seconds += self._base_seconds
+        if not deep:
+            self._base_costs.append(self._base_seconds)
+        self._base_seconds = 0.0
+        if self._last is not None and not deep and step > self._last[1]:
+            self._step_times.append((now - self._last[0]) / (step - self._last[1]))
+        self.first_step_at = self.first_step_at or now
+        self._last, self.last_step_at = (now, step), now
 
     def light_due(self, step: int) -> bool:
         """Return whether a step's norms are to be taken."""
@@ -49,19 +70,9 @@ class Controller:
         self.light_steps += 1
         self.own_seconds += seconds
         self._light_costs.append(seconds)
-        typical = _median(self._step_times)
-        allowed = self.budget * _LIGHT_SHARE * typical
+        allowed = self.budget * _LIGHT_SHARE * _median(self._step_times)
         period = int(_median(self._light_costs) / allowed) + 1 if allowed > 0 else 1
         self._next_light = step + min(max(period, 1), _LONGEST_LIGHT)
-
-    def step_done(self) -> None:
-        """Note the end of an optimizer step."""
-        now = time.perf_counter()
-        if self._last_step:
-            self._step_times.append(now - self._last_step)
-        else:
-            self.first_step_at = now
-        self._last_step = self.last_step_at = now
 
     def deep_done(self, seconds: float) -> None:
         """Book the cost of a deep step."""
@@ -77,27 +88,37 @@ class Controller:
         """
         if step == 0:
             return True
-        cost = _median(self._deep_costs)
+        # Between the last and the dearest of late: the first probe of a process is dearer than those to come.
+        cost = min(self._deep_costs[-1], _median(self._deep_costs)) if self._deep_costs else 0.0
         elapsed = time.perf_counter() - (self.first_step_at or self._started)
         earned = self.budget * _DEEP_SHARE * elapsed
-        loan = max(_BORROWED_SECONDS, 0.02 * elapsed)
-        early = self.deep_steps < _BORROWED_PROBES and self._deep_seconds + cost <= loan + earned
+        early = self.deep_steps < _BORROWED_PROBES and self._deep_seconds + cost <= max(_BORROWED_SECONDS, 3 * earned)
         if step >= self._scheduled and (early or self.deep_steps < 2 or self._deep_seconds + cost <= earned):
-            self._scheduled = max(self._scheduled + 1, min(2 * step, step + _LONGEST_DEEP))
+            self._scheduled = max(step + 1, min(2 * step, step + _LONGEST_DEEP))
             return True
         # Past the doubling schedule, spend what the budget allows.
         return step > 32 and self._deep_seconds + 2 * cost <= earned
 
-    def alarm(self) -> bool:
-        """Return whether a deep probe may be made now because something looks wrong; a few times per run."""
-        self._alarms += 1
-        return self._alarms <= 8
+    def rest(self, step: int) -> int:
+        """Return how many steps after ``step`` may pass with nothing seen but the loss; 0: none.
+
+        Following the loop costs tens of microseconds; where a step takes less than some milliseconds that is too much.
+        """
+        if step < 2 * _FIRST_LIGHT:
+            return 0
+        allowed = self.budget * _BASE_SHARE * _median(self._step_times)
+        cost = _median(self._base_costs)
+        if allowed <= 0 or cost <= allowed:
+            return 0
+        steps = min(int(cost / allowed), _LONGEST_REST)
+        # Wake for the next light step rather than miss it by a few.
+        return max(min(steps, self._next_light - step - 1), min(steps, 8))
 
     def share(self) -> float:
-        """Return own seconds over the seconds between the first and the last optimizer step."""
-        span = self.last_step_at - self.first_step_at
+        """Return own seconds over the seconds between the first and the last attended optimizer step."""
+        span = self.run_seconds()
         return self.own_seconds / span if span > 0 else 0.0
 
     def run_seconds(self) -> float:
-        """Return the seconds between the first and the last optimizer step."""
+        """Return the seconds between the first and the last attended optimizer step."""
         return max(self.last_step_at - self.first_step_at, 0.0)

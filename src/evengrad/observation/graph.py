@@ -28,6 +28,7 @@ from evengrad.observation.sources import line_from_traceback, line_of
 from evengrad.probes._sizes import Number, norm, resolve
 
 _MOST_NODES = 30_000  # beyond, only layers are measured: one hook each would take seconds
+_MOST_PLACES = 8  # uses of one activation in a module that get a name each
 _SHARE_ENTRIES = 1 << 20  # contributions larger than this are not kept for the inner products of a merge
 _ACTIVATION_PACKAGE = "torch.nn.modules.activation"
 
@@ -143,10 +144,22 @@ class Graph:
             elif is_activation(operation.name):
                 base = operation.module if leaf else f"{operation.module}:{operation.name.lower()}"
                 uses[base] = uses.get(base, 0) + 1
-                separator = "#" if leaf else "."
-                operation.site = base if uses[base] == 1 else f"{base}{separator}{uses[base] - (0 if leaf else 1)}"
+                # A few uses are places of their own; the many uses of a recurrence are one place.
+                suffix = f"#{uses[base]}" if leaf else f".{uses[base] - 1}"
+                operation.site = base + (suffix if 1 < uses[base] <= _MOST_PLACES and not is_recurrence(module) else "")
             operation.spatial = self._is_spatial(operation)
             operation.source = self._line(operation, registry, leaf)
+        self._forget_losses()
+
+    def _forget_losses(self) -> None:
+        """Take the site from non-linearities of the loss: outside every module, with no layer between them and the loss."""
+        above: set[int] = set()
+        for index in reversed(self.data()):
+            operation = self.operations[index]
+            if any(sender in above or self.operations[sender].is_layer for sender, _ in operation.consumers):
+                above.add(index)
+            elif operation.site and not operation.is_layer and not operation.module_id:
+                operation.site = ""
 
     def _line(self, operation: Operation, registry: Registry, leaf: bool) -> SourceLine | None:
         """Return where the user made the module, for a library module, else where the user called the operation."""
@@ -174,6 +187,11 @@ class Graph:
     def leaf_parameters(self) -> list[Tensor]:
         """Return every leaf that this backward pass sends a gradient to."""
         return [op.node.variable for op in self.operations if op.name == "AccumulateGrad"]  # type: ignore[attr-defined]
+
+
+def is_recurrence(module: nn.Module | None) -> bool:
+    """Return whether a module applies the same operations at every time step."""
+    return isinstance(module, nn.RNNBase)
 
 
 def _is_leaf(module: nn.Module | None) -> bool:

@@ -20,7 +20,22 @@ Function = Callable[..., Any]
 
 
 class Handler(Protocol):
-    """Who is told. No method may raise: each is guarded by its implementer."""
+    """Who is told. No method may raise: each is guarded by its implementer.
+
+    While ``idle`` is True only ``wake`` and ``rested`` are called: the interceptor counts ``ticks`` up to ``resting`` and keeps
+    ``glances`` at the loss.
+    """
+
+    idle: bool
+    resting: int
+    ticks: int
+    glances: list[float]
+
+    def wake(self) -> None:
+        """The step that is going on needs attention after all."""
+
+    def rested(self) -> None:
+        """The rest is over: the next step is to be attended to."""
 
     def module_made(self, module: nn.Module) -> None:
         """A module was constructed."""
@@ -76,6 +91,7 @@ class Interceptor:
         self._patched: list[tuple[object, str, object]] = []
         self._handles: list[RemovableHandle] = []
         self.fullgraph = False
+        self._follows_order = True
 
     def install(self) -> None:
         """Put every patch in place."""
@@ -84,11 +100,11 @@ class Interceptor:
         self._patch_clipping(handler)
         self._patch_scaler(handler)
         self._patch_construction(handler)
-        for owner in (Optimizer, nn.Module):
-            self._replace(owner, "zero_grad", _before(owner.zero_grad, handler.zeroed))
+        for owner in (Optimizer, nn.Module) if self._follows_order else ():
+            self._replace(owner, "zero_grad", _before(owner.zero_grad, handler, handler.zeroed))
         hooks = torch.autograd.graph.saved_tensors_hooks
-        self._replace(hooks, "__enter__", _before(hooks.__enter__, lambda _: handler.saved_tensor_hooks(entering=True)))
-        self._replace(hooks, "__exit__", _before(hooks.__exit__, lambda _: handler.saved_tensor_hooks(entering=False)))
+        self._replace(hooks, "__enter__", _before(hooks.__enter__, handler, lambda _: handler.saved_tensor_hooks(entering=True)))
+        self._replace(hooks, "__exit__", _before(hooks.__exit__, handler, lambda _: handler.saved_tensor_hooks(entering=False)))
         self._patch_compile(handler)
         self.hook_steps(_step_hooks(handler))
 
@@ -103,6 +119,13 @@ class Interceptor:
         for handle in self._handles:
             handle.remove()
         self._handles = []
+
+    def release_zero_grad(self) -> None:
+        """Put ``zero_grad`` back as it was."""
+        self._follows_order = False
+        for patch in [entry for entry in self._patched if entry[1] == "zero_grad"]:
+            setattr(patch[0], patch[1], patch[2])
+            self._patched.remove(patch)
 
     def hook_steps(self, hooks: tuple[Function, Function]) -> None:
         """Register the optimizer step hooks, in place of earlier ones."""
@@ -120,6 +143,10 @@ class Interceptor:
 
         @functools.wraps(backward)
         def watched_backward(tensors: Any, *args: Any, **kwargs: Any) -> Any:
+            if handler.idle:
+                if _glanced(handler, tensors):
+                    return backward(tensors, *args, **kwargs)
+                handler.wake()
             if torch.compiler.is_compiling():
                 return backward(tensors, *args, **kwargs)
             handler.before_backward((tensors,) if isinstance(tensors, Tensor) else _tensors(tensors))
@@ -146,7 +173,7 @@ class Interceptor:
 
         @functools.wraps(by_norm)
         def watched_norm(parameters: Any, max_norm: Any, norm_type: Any = 2.0, *args: Any, **kwargs: Any) -> Any:
-            if torch.compiler.is_compiling():
+            if handler.idle or torch.compiler.is_compiling():
                 return by_norm(parameters, max_norm, norm_type, *args, **kwargs)
             if isinstance(parameters, types.GeneratorType):
                 kept = list(parameters)
@@ -159,7 +186,7 @@ class Interceptor:
 
         @functools.wraps(by_value)
         def watched_value(parameters: Any, clip_value: Any, *args: Any, **kwargs: Any) -> Any:
-            if not torch.compiler.is_compiling():
+            if not handler.idle and not torch.compiler.is_compiling():
                 handler.clipped(None, clip_value, None, by_value=True)
             return by_value(parameters, clip_value, *args, **kwargs)
 
@@ -251,22 +278,37 @@ class Interceptor:
             self.hook_steps((torch.compiler.disable(before), torch.compiler.disable(after)))
 
 
-def _before(original: Function, tell: Callable[[Any], None]) -> Function:
-    """Return a method that tells of its owner before it does what it did."""
+def _before(original: Function, handler: Handler, tell: Callable[[Any], None]) -> Function:
+    """Return a method that tells of its owner before it does what it did, on attended steps."""
 
     @functools.wraps(original)
     def watched(self: Any, *args: Any, **kwargs: Any) -> Any:
-        if not torch.compiler.is_compiling():
+        if not handler.idle and not torch.compiler.is_compiling():
             tell(self)
         return original(self, *args, **kwargs)
 
     return watched
 
 
+def _glanced(handler: Handler, root: Any) -> bool:
+    """Keep a glance at the loss of an unattended step; returns False when it is not a finite number."""
+    try:
+        value = root.item()
+    except (AttributeError, RuntimeError):
+        return False
+    if value - value == 0.0:
+        handler.glances.append(value)
+        return True
+    return False
+
+
 def _step_hooks(handler: Handler) -> tuple[Function, Function]:
     """Return the pre- and the post-hook of every optimizer's step."""
 
     def before(optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if handler.idle:
+            handler.ticks += 1
+            return None
         if torch.compiler.is_compiling():
             return None
         closure = kwargs.get("closure") or next((a for a in args[1:2] if callable(a)), None)
@@ -285,7 +327,10 @@ def _step_hooks(handler: Handler) -> tuple[Function, Function]:
         return (args[0], watched, *args[2:]), kwargs
 
     def after(optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        if not torch.compiler.is_compiling():
+        if handler.idle:
+            if handler.ticks >= handler.resting:
+                handler.rested()
+        elif not torch.compiler.is_compiling():
             handler.after_step(optimizer)
 
     return before, after

@@ -26,6 +26,10 @@ class LightPass:
         count = len(parameters) if isinstance(parameters, (list, tuple)) else 1 if isinstance(parameters, Tensor) else 0
         self._clip = (count, max_norm, total)
 
+    def pass_by(self) -> None:
+        """Forget what a clipping call found on a step that is not looked at."""
+        self._clip = None
+
     def _take_clip(self, held: Held, step: int) -> float:
         """Record what clipping did to this step; return its factor."""
         if self._clip is None:

@@ -114,6 +114,10 @@ class Optimizers:
         self.stepped.add(held.index)
         return self.step
 
+    def skip(self, steps: int) -> None:
+        """Count steps of a lone optimizer that went by unattended."""
+        self.step += steps
+
     def coming_step(self) -> int:
         """Return the number that the next step of the optimizer whose turn it is will probably have."""
         active = self.stepped or {0}

@@ -29,11 +29,17 @@ class Protocol:
     """Follows the loop of each optimizer and notes departures from the order that works."""
 
     def __init__(self, note: Note) -> None:
-        self._note = note
+        self._tell = note
+        self.following = True
+        self.steps = 0  # followed so far
         self._states: dict[int, _OptimizerState] = {}
         self._backwards = 0
         self._clips_without_backward = 0
         self._scaled_pending = False  # the last backward ran on a scaled loss, nothing was unscaled since
+
+    def _note(self, kind: EventKind) -> None:
+        if self.following:
+            self._tell(kind)
 
     def state(self, optimizer: int) -> _OptimizerState:
         """Return the state of an optimizer, by its index."""
@@ -84,6 +90,7 @@ class Protocol:
 
     def step(self, optimizer: int, *, has_gradients: bool) -> None:
         """Note an optimizer step."""
+        self.steps += self.following
         state = self.state(optimizer)
         if state.zeroed_after_backward and not has_gradients:
             self._note(EventKind.ZERO_GRAD_BEFORE_STEP)

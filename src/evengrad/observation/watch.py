@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 
 from evengrad.core.event import Event
 from evengrad.core.statistic import Statistic
-from evengrad.core.trace import Trace
 from evengrad.errors import UsageError
 from evengrad.observation.fuse import say
 
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
     from torch import nn
     from torch.optim import Optimizer
 
+    from evengrad.core.trace import Trace
     from evengrad.observation.monitor import Monitor
 
 Row = tuple[int, Statistic, str, float]
@@ -76,7 +76,7 @@ def watch(
         return
     monitor = Monitor(budget=budget)
     if switched_off():
-        monitor.off = True
+        monitor.disable()
         yield monitor
         return
     models, optimizers = _modules(model), _optimizers(optimizer)
@@ -211,17 +211,24 @@ class ProcessMonitor:
 
     def trace(self) -> Trace:
         """Return what has been measured so far."""
-        return self._monitor.trace() if self._monitor is not None else Trace()
+        return self._monitor.trace() if self._monitor is not None else _empty()
 
     def close(self) -> Trace:
         """Take every hook off and return the trace."""
         if self._finder is not None and self._finder in sys.meta_path:
             sys.meta_path.remove(self._finder)
         if self._monitor is None:
-            return Trace()
+            return _empty()
         if self._monitor in _active:
             _active.remove(self._monitor)
         return self._monitor.close()
+
+
+def _empty() -> Trace:
+    # Not at the top: it loads numpy, and a script may still set what numpy's thread pools read.
+    from evengrad.core.trace import Trace
+
+    return Trace()
 
 
 def watch_process(*, budget: float = 0.01, max_steps: int | None = None) -> ProcessMonitor:

@@ -12,6 +12,8 @@ from evengrad.core.statistic import Statistic
 from evengrad.probes._base import AbstractNodeProbe, NodeView, Reading
 from evengrad.probes._sizes import number, thinned
 
+_SAMPLE = 1 << 17  # entries of one layer's input that are looked at: whole samples, evenly spaced
+
 
 class LayerInputs(AbstractNodeProbe):
     """Reads the data operand that a layer's backward pass has saved.
@@ -43,7 +45,8 @@ class LayerInputs(AbstractNodeProbe):
         data = view.saved(operand) if operand and view.site else None
         if data is None or data.numel() == 0 or not (data.is_floating_point() or data.is_complex()):
             return
-        data = thinned(data).double() if data.device.type != "mps" else thinned(data).float()
+        data = thinned(data, _SAMPLE)
+        data = data.float() if data.device.type == "mps" else data.double()
         second_moment = data.square().mean()
         yield Reading(Statistic.INPUT_RMS, view.site, number(second_moment.sqrt()))
         yield Reading(Statistic.INPUT_MAX, view.site, number(data.abs().amax()))
@@ -53,7 +56,7 @@ class LayerInputs(AbstractNodeProbe):
         variance = data.var(dim=0, correction=0).mean()
         # A constant column's variance is not exactly 0 after rounding; below the format's resolution it is none.
         floor = second_moment * torch.finfo(torch.float32).eps ** 2
-        share = torch.where(variance > floor, variance, torch.zeros_like(variance)) / second_moment.clamp(min=1e-300)
+        share = torch.where(variance > floor, variance, torch.zeros_like(variance)) / second_moment.clamp(min=1e-37)
         yield Reading(Statistic.DISTINGUISHABILITY, view.site, number(share))
         yield from _feature_spread(view.site, data)
 

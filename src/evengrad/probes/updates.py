@@ -10,14 +10,14 @@ from torch.optim import Optimizer
 
 from evengrad.core.statistic import Statistic
 from evengrad.probes._base import AbstractStepProbe, Reading, StepView
-from evengrad.probes._sizes import norm, number, plain, rms
+from evengrad.probes._sizes import norm, number, plain, rms, thinned
 
 _HALF = (torch.float16, torch.bfloat16)
-_MOST_ENTRIES = 1 << 26  # copies of more parameters than this are not kept; those with most dimensions come first
+_SAMPLE = 1 << 14  # entries of one parameter that are compared: whole rows, evenly spaced
 
 
 class Updates(AbstractStepProbe):
-    """Compares parameters before and after one step.
+    """Compares parameters (a sample of each large one) before and after one step.
 
     The update ratio is rms(ΔW)/rms(W). The realised fraction is <ΔW, u>/|u|^2 for the update u that the optimizer computed
     in float32: 1 when nothing is lost, 0 when rounding to the weights' format swallows all of it.
@@ -27,20 +27,17 @@ class Updates(AbstractStepProbe):
     """
 
     def before(self, step: StepView) -> Iterator[Reading]:
-        """Keep a copy of the parameters; yield WEIGHT_RMS."""
-        entries = 0
-        for name, parameter in sorted(step.parameters.items(), key=lambda item: -item[1].dim()):
-            if parameter.grad is None or entries + parameter.numel() > _MOST_ENTRIES:
-                continue
-            entries += parameter.numel()
-            step.kept[name] = plain(parameter.detach()).clone()
-            yield Reading(Statistic.WEIGHT_RMS, name, rms(parameter.detach()))
+        """Keep a sample of the parameters; yield WEIGHT_RMS."""
+        for name, parameter in step.parameters.items():
+            if parameter.grad is not None:
+                step.kept[name] = thinned(parameter, _SAMPLE).clone()
+                yield Reading(Statistic.WEIGHT_RMS, name, rms(step.kept[name]))
 
     def after(self, step: StepView) -> Iterator[Reading]:
         """Yield UPDATE_RATIO, and REALISED_FRACTION of half-precision parameters."""
         for name, old in step.kept.items():
-            parameter = step.parameters[name]
-            difference = plain(parameter.detach()).to(torch.promote_types(old.dtype, torch.float32)) - old
+            now = thinned(step.parameters[name], _SAMPLE)
+            difference = now.to(torch.promote_types(old.dtype, torch.float32)) - old
             weight, update = norm(old), norm(difference)
             if isinstance(weight, Tensor) or weight > 0:
                 yield Reading(Statistic.UPDATE_RATIO, name, update / weight)
@@ -53,6 +50,7 @@ def _realised(step: StepView, name: str, difference: Tensor) -> Iterator[Reading
     intended = intended_update(step.optimizer, step.parameters[name], step.groups[name])
     if intended is None:
         return
+    intended = thinned(intended, _SAMPLE)
     square = intended.square().sum()
     yield Reading(Statistic.REALISED_FRACTION, name, number((difference * intended).sum() / square))
 

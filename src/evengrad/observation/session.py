@@ -1,0 +1,406 @@
+"""A watched session: hears of every event of a training loop, and looks closer on the steps that the controller picks."""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from evengrad.core.event import EventKind
+from evengrad.core.info import SourceLine
+from evengrad.core.statistic import Statistic
+from evengrad.observation.amp import Scaling
+from evengrad.observation.controller import Controller
+from evengrad.observation.deep import DeepProbe, SavedTensorHooks
+from evengrad.observation.examine import Examiner
+from evengrad.observation.fuse import guarded, say
+from evengrad.observation.intercept import Interceptor
+from evengrad.observation.light import LightPass
+from evengrad.observation.optimizers import Held, Optimizers
+from evengrad.observation.protocol import Protocol
+from evengrad.observation.registry import Registry
+from evengrad.observation.sources import calling_line
+from evengrad.observation.store import Store
+from evengrad.probes._base import StepView
+
+logger = logging.getLogger(__name__)
+
+_HOOK_SECONDS = 4e-6  # dispatch of one deep hook, which our own clock does not see
+_LATER_CLOSURE = 100  # added to the nesting depth once a closure's first evaluation has been looked at
+
+
+class Session:
+    """Handles the events of one run. Handlers are guarded: the first that raises switches the session off.
+
+    While ``idle`` is True the interceptor itself counts ``ticks`` and keeps ``glances`` at the loss, and calls ``rested`` after
+    ``resting`` steps: on steps of a fraction of a millisecond every further call would be felt.
+    """
+
+    def __init__(self, controller: Controller, max_steps: int | None) -> None:
+        self.off = False
+        self.idle = False
+        self.resting = 0  # steps that the present rest lasts
+        self.ticks = 0  # of them gone by
+        self.glances: list[float] = []  # their losses
+        self.failure: str | None = None
+        self.store = Store()
+        self.registry = Registry()
+        self.optimizers = Optimizers(self.registry)
+        self.controller = controller
+        self.scaling = Scaling(self.store)
+        self.hooks = SavedTensorHooks()
+        self.deep = DeepProbe(self.registry, self.store, self.hooks, self.blow)
+        self.light = LightPass(self.store)
+        self.examiner = Examiner(self.store, self.registry, self.deep)
+        self.interceptor = Interceptor(self)
+        self.news: list[Callable[[], None]] = []
+        self.device = "cpu"
+        self._max_steps = max_steps
+        self._protocol = Protocol(self._note)
+        self._named = False
+        self._compiled = False
+        self._traces_lines = False
+        self._lines_wanted = 1  # probes whose operations are traced back to source lines
+        self._losses: list[float | Tensor] = []
+        self._plain_losses = 0  # backward passes on one number on the host, in the last attended step
+        self._depth = 0  # of optimizer steps inside one another
+        self._deep_seconds = 0.0
+
+    @property
+    def followed_steps(self) -> int:
+        """Optimizer steps during which the order of the loop was followed."""
+        return self._protocol.steps
+
+    def blow(self, where: str, error: Exception) -> None:
+        """Switch off after a fault of ours, say so once, and let the run go on."""
+        if self.off:
+            return
+        self.failure = f"{where}: {type(error).__name__}: {error}"
+        logger.debug("switched off in %s", where, exc_info=error)
+        try:
+            self.remove()
+            details = {"where": where, "error": repr(error)[:200]}
+            self.store.note(EventKind.SELF_DISABLED, self.optimizers.step, details=details)
+        except Exception as second:
+            logger.debug("while switching off", exc_info=second)
+        message = " ".join(str(error).split())[:120]
+        say(f"switched itself off in {where} ({type(error).__name__}: {message}); your run goes on unwatched")
+
+    def remove(self) -> None:
+        """Take every hook off; hear of nothing any more."""
+        if self.idle:
+            self._settle_rest()
+        self.off, self.idle = True, False
+        self.interceptor.remove()
+        self.deep.disarm()
+        self._leave_eager()
+
+    # --- what is trained --------------------------------------------------------------------------------------------
+
+    @guarded
+    def module_made(self, module: nn.Module) -> None:
+        """Note a module and the line that made it."""
+        self.registry.add(module, calling_line(skip_constructor_of=module))
+
+    @guarded
+    def optimizer_made(self, optimizer: Optimizer) -> None:
+        """Note an optimizer and the line that made it."""
+        self.optimizers.add(optimizer, calling_line(skip_constructor_of=optimizer))
+        self._named = False
+        self._lines_wanted = max(self._lines_wanted, int(len(list(self.optimizers)) == 2))
+
+    @guarded
+    def compiling(self) -> None:
+        """Take care that no hook of ours is traced."""
+        if not self._compiled:
+            self._compiled = True
+            self._note(EventKind.COMPILED)
+            self.interceptor.survive_compilation()
+            if self.deep.armed:
+                torch.compiler.set_stance("force_eager")
+
+    @guarded
+    def saved_tensor_hooks(self, *, entering: bool) -> None:
+        """Remember where saved tensors must not be unpacked."""
+        if self.deep.armed:
+            self.hooks.enter() if entering else self.hooks.leave()
+
+    # --- backward ---------------------------------------------------------------------------------------------------
+
+    @guarded
+    def wake(self) -> None:
+        """Attend to the step that is going on after all: the loss that was glanced at is not an ordinary number."""
+        self.idle = False
+        self._settle_rest()
+
+    @guarded
+    def before_backward(self, roots: Sequence[Tensor]) -> None:
+        """Note the loss; on a probe step read the graph and hook it."""
+        started = time.perf_counter()
+        if torch._C._current_graph_task_id() != -1 or torch._C._functorch.peek_interpreter_stack() is not None:
+            return
+        scaled = self._note_loss(roots)
+        self._protocol.backward(scaled=scaled)
+        if self.deep.armed:
+            self._name_everything()
+            self.deep.before_backward(roots)
+            self._deep_seconds += time.perf_counter() - started
+        else:
+            self.controller.spend(time.perf_counter() - started)
+
+    def _note_loss(self, roots: Sequence[Tensor]) -> bool:
+        """Keep the loss for the step to come; examine it when it is not finite. Returns whether it was scaled."""
+        scaled = False
+        for root in roots:
+            if root.numel() != 1 or root.is_complex():
+                continue
+            original = self.scaling.original(root)
+            scaled = scaled or original is not None
+            loss = original if original is not None and original.numel() == 1 else root
+            if loss.device.type != "cpu":
+                self._losses.append(loss.detach())
+                continue
+            value = loss.item()
+            self._losses.append(value)
+            self.deep.loss_is_finite = math.isfinite(value)
+            if not self.deep.loss_is_finite:
+                self._name_everything()
+                if self.examiner.loss(roots, self.optimizers.coming_step(), self.optimizers):
+                    self._tell()
+        return scaled
+
+    @guarded
+    def after_backward(self) -> None:
+        """On a probe step, bring the measurement together."""
+        if self.deep.armed and torch._C._current_graph_task_id() == -1:
+            started = time.perf_counter()
+            self._stop_tracing_lines()
+            with torch.no_grad():
+                self.deep.after_backward(self._scale())
+            self._deep_seconds += time.perf_counter() - started
+
+    def _scale(self) -> float:
+        return self.scaling.scale() if self.scaling.on_host or self.deep.armed else 1.0
+
+    # --- between backward and step ----------------------------------------------------------------------------------
+
+    @guarded
+    def clipped(self, parameters: object, max_norm: object, total: object, *, by_value: bool) -> None:
+        """Note a call of a clipping function."""
+        self._protocol.clip()
+        if by_value or not isinstance(total, Tensor) or not isinstance(max_norm, (int, float)):
+            return
+        self.light.clipped(parameters, float(max_norm), total.detach())
+
+    @guarded
+    def zeroed(self, owner: object) -> None:
+        """Note a ``zero_grad``."""
+        if isinstance(owner, Optimizer):
+            self._protocol.zero_grad(self.optimizers.add(owner).index)
+        else:
+            self._protocol.zero_grad(None)
+
+    @guarded
+    def scaled(self, scaler: object, outputs: object, result: object) -> None:
+        """Note a scaled loss."""
+        if outputs is not result:
+            self.scaling.scaled(scaler, outputs, result)
+
+    @guarded
+    def unscaled(self, optimizer: Optimizer) -> None:
+        """Note unscaled gradients."""
+        self._protocol.unscale()
+
+    @guarded
+    def before_scaler_step(self, scaler: object, optimizer: Optimizer) -> None:
+        """Note that a GradScaler decides about a step."""
+        self.scaling.begin_step()
+
+    @guarded
+    def after_scaler_step(self, scaler: object, optimizer: Optimizer) -> None:
+        """Note what it decided."""
+        self.scaling.end_step(self.optimizers.coming_step())
+        self._protocol.unscale()
+
+    # --- the step ---------------------------------------------------------------------------------------------------
+
+    @guarded
+    def before_step(self, optimizer: Optimizer, *, by_closure: bool) -> None:
+        """Look at the gradients, if this step is to be looked at."""
+        self._depth += 1
+        if self._depth == 1:
+            self.scaling.stepped()
+            if not by_closure:
+                self._look(optimizer)
+
+    @guarded
+    def gradients_ready(self, optimizer: Optimizer) -> None:
+        """Look at the gradients that a closure has made; at its first evaluation only."""
+        if self._depth == 1:
+            self._depth += _LATER_CLOSURE
+            self._look(optimizer)
+
+    def _look(self, optimizer: Optimizer) -> None:
+        started = time.perf_counter()
+        held = self.optimizers.add(optimizer)
+        if self.optimizers.is_stale(held):
+            self._name_everything(force=True)
+        step = self.optimizers.begin_step(held)
+        self._record_loss(step)
+        self._check_order(held)
+        lighted = time.perf_counter()
+        self.controller.spend(lighted - started)
+        light = self.deep.armed or self.controller.light_due(step)
+        if light:
+            scale = self.scaling.still_in(optimizer)
+            bad = self.light.take(step, held, scale)
+            if bad:
+                self.examiner.gradients(bad, step, held)
+                self._tell()
+            if self.deep.armed:
+                groups = {n: optimizer.param_groups[g] for n, g in zip(held.names, held.groups, strict=True)}
+                self.deep.before_step(StepView(optimizer, held.by_name(), groups, scale))
+                self._deep_seconds += time.perf_counter() - lighted
+            else:
+                self.controller.light_done(step, time.perf_counter() - lighted)
+        else:
+            self.light.pass_by()
+
+    def _record_loss(self, step: int) -> None:
+        losses, self._losses = self._losses, []
+        self._plain_losses = len(losses) if all(isinstance(loss, float) for loss in losses) else 0
+        if not losses:
+            return
+        on_host = not any(isinstance(loss, Tensor) for loss in losses)
+        # Losses on an accelerator are waited for on steps that are looked at anyway.
+        if on_host or self.deep.armed or self.controller.light_due(step):
+            self.store.add(step, Statistic.LOSS, "", sum(float(loss) for loss in losses))
+
+    def _check_order(self, held: Held) -> None:
+        state = self._protocol.state(held.index)
+        gradients = (p.grad for p in held.live() if p is not None)
+        first = next((gradient for gradient in gradients if gradient is not None), None)
+        ready = first is not None
+        if first is not None and state.zeroed_after_backward and first.device.type == "cpu":
+            ready = bool(first.any()) or any(bool(gradient.any()) for gradient in gradients if gradient is not None)
+        self._protocol.step(held.index, has_gradients=ready)
+
+    @guarded
+    def after_step(self, optimizer: Optimizer) -> None:
+        """Finish a probe; decide how closely to look at the next step."""
+        self._depth = self._depth % _LATER_CLOSURE - 1
+        if self._depth > 0:
+            return
+        self._depth = 0
+        step = self.optimizers.step
+        started = time.perf_counter()
+        held = self.optimizers.add(optimizer)
+        witness = next((p for p in held.live() if p is not None and p.grad is not None), None)
+        self._protocol.stepped(held.index, witness)
+        deep = self.deep.armed
+        if deep:
+            self._finish_probe(held, started)
+        self.controller.spend(0.0 if deep else time.perf_counter() - started)
+        self.controller.step_done(step, deep=deep)
+        self._plan(step)
+
+    def _plan(self, step: int) -> None:
+        """Choose between ending, a deep probe, attention and rest for the step to come."""
+        if self._max_steps is not None and self.optimizers.count() >= self._max_steps:
+            self.light.settle()
+            self.remove()
+        elif self.examiner.wants_probe() or self.controller.deep_due(self.optimizers.coming_step()):
+            self.begin_probe()
+        elif self._can_rest and (rest := self.controller.rest(step)):
+            if self._max_steps is not None:
+                rest = min(rest, max(self._max_steps - step - 2, 0))
+            self._stop_following_order()
+            self.resting, self.ticks, self.idle = rest, 0, rest > 0
+
+    @property
+    def _can_rest(self) -> bool:
+        """Whether the loop is simple enough to be counted without being followed: one optimizer, a plain loss on the host."""
+        plain = self._plain_losses == 1 and len(self.optimizers.stepped) == 1
+        return plain and not self._compiled and not self.scaling.in_use
+
+    def _stop_following_order(self) -> None:
+        """Follow the order of the loop no longer: it has been the same for long enough."""
+        if self._protocol.following:
+            self._protocol.following = False
+            self.interceptor.release_zero_grad()
+
+    @guarded
+    def rested(self) -> None:
+        """End a rest: book the steps and losses that passed."""
+        self.idle = False
+        self._settle_rest()
+        if self.controller.deep_due(self.optimizers.coming_step()):
+            self.begin_probe()
+
+    def _settle_rest(self) -> None:
+        first = self.optimizers.step + 1
+        self.optimizers.skip(self.ticks)
+        for offset, loss in enumerate(self.glances[: self.ticks]):
+            self.store.add(first + offset, Statistic.LOSS, "", loss)
+        self._losses = list(self.glances[self.ticks :])
+        self.ticks, self.resting = 0, 0
+        self.glances.clear()
+
+    def _finish_probe(self, held: Held, started: float) -> None:
+        self.device = next((str(p.device.type) for p in held.live() if p is not None), "cpu")
+        self.examiner.connectivity(held, self.optimizers.step, self.optimizers)
+        self.deep.after_step(self.optimizers.step, self._scale(), held.index)
+        self._leave_eager()
+        hidden = self.deep.hooked * _HOOK_SECONDS
+        self.controller.deep_done(self._deep_seconds + time.perf_counter() - started + hidden)
+        self._deep_seconds = 0.0
+        self._tell()
+
+    # --- probes -----------------------------------------------------------------------------------------------------
+
+    def begin_probe(self) -> None:
+        """Prepare to probe the step to come, from its forward pass on."""
+        started = time.perf_counter()
+        self.deep.arm()
+        if self._compiled:
+            torch.compiler.set_stance("force_eager")
+        if self._lines_wanted > 0 and not torch.is_anomaly_enabled():
+            self._lines_wanted -= 1
+            self._traces_lines = True
+            # Only so that operations remember who called them; nothing is checked.
+            torch.set_anomaly_enabled(True, False)
+        self._deep_seconds += time.perf_counter() - started
+
+    def _stop_tracing_lines(self) -> None:
+        if self._traces_lines:
+            self._traces_lines = False
+            if torch.is_anomaly_enabled() and not torch.is_anomaly_check_nan_enabled():
+                torch.set_anomaly_enabled(False)
+
+    def _leave_eager(self) -> None:
+        self._stop_tracing_lines()
+        if self._compiled:
+            torch.compiler.set_stance("default")
+
+    def _name_everything(self, *, force: bool = False) -> None:
+        if self._named and not force:
+            return
+        self.registry.name_everything(list(self.optimizers.held_parameters()))
+        for held in self.optimizers:
+            self.optimizers.refresh(held)
+        self._named = True
+
+    def _note(self, kind: EventKind) -> None:
+        place = calling_line()
+        source = SourceLine(place[0], place[1]) if place else None
+        step = self.optimizers.coming_step() if self._depth == 0 else self.optimizers.step
+        self.store.note(kind, step, source=source)
+
+    def _tell(self) -> None:
+        for callback in self.news:
+            callback()
