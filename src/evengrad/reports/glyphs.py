@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from evengrad.reports.text import Texts
+from evengrad.reports.text import texts
 
 _EIGHTHS: Final = " ▏▎▍▌▋▊▉"
 
@@ -52,7 +52,7 @@ def glyphs_for(encoding: str | None) -> Glyphs:
 def can_show(lang: str, encoding: str | None) -> bool:
     """Say whether an encoding has the letters of a language; if not, a terminal report is better written in English."""
     try:
-        Texts(lang).say("headline.unknown").translate(_PLAIN).encode(encoding or "ascii")
+        texts(lang).say("next.healthy").translate(_PLAIN).encode(encoding or "ascii")
     except (UnicodeEncodeError, LookupError):
         return False
     return True

@@ -139,7 +139,7 @@ class _Page:
         if document.verdict is Verdict.UNKNOWN:
             yield self._text(document.next_step)
         elif document.summary:
-            yield self._text(" ".join(document.summary))
+            yield self._text(self.words.say("list.sentences").join(document.summary))
         for note in document.notes:
             yield self._text(note, "yellow")
         closing = document.overhead if document.verdict is not Verdict.UNKNOWN else ""
