@@ -11,97 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.harness import assert_same_as_python, environment
-
-MAIN = """
-import sys
-import inspect, pickle
-kept = ("__name__", "__file__", "__package__", "__spec__", "__doc__", "__cached__", "__annotations__")
-print({name: globals().get(name, "absent") for name in kept})
-print(type(__loader__).__name__, __loader__.name, __loader__.path, type(__builtins__).__name__, sorted(globals()))
-print(sys.argv, sys.path[0], sys.modules["__main__"].__dict__ is globals())
-print(__import__("os").getcwd())
-class Kept:
-    def method(self):
-        return 1
-print(pickle.loads(pickle.dumps(Kept())).method(), pickle.dumps(Kept))
-print(inspect.getsource(Kept.method))
-x: int = 3
-print(__annotations__)
-"""
-
-PROGRAMS = {
-    "the module's own names": MAIN,
-    "docstring": '"""Trains."""\nprint(__doc__)',
-    "standard input": "import sys\nprint(sys.stdin.read().upper(), input.__name__)",
-    "exit with a number": "import sys\nprint('before')\nsys.exit(3)",
-    "exit with 256": "import sys\nsys.exit(256)",
-    "exit with a message": "import sys\nprint('out')\nsys.exit('no data in ./data')",
-    "exit with an object": "import sys\nsys.exit([1, 'two'])",
-    "exit with None": "import sys\nsys.exit(None)",
-    "exit with True": "import sys\nsys.exit(True)",
-    "exit with False": "import sys\nsys.exit(False)",
-    "exit with nothing": "raise SystemExit",
-    "exit by os._exit": "import os, sys\nprint('lost?', flush=True)\nos._exit(7)",
-    "exit from a function in a try": "def f():\n    try:\n        exit(4)\n    finally:\n        print('finally')\nf()",
-    "exception": "def f(x):\n    return 1 / x\n\nprint('a')\nf(0)",
-    "chained exceptions": "try:\n    {}['a']\nexcept KeyError as e:\n    raise ValueError('b') from e",
-    "exception while handling": "def g():\n    raise TypeError('late')\ntry:\n    {}['a']\nexcept KeyError:\n    g()",
-    "exception without a context": "try:\n    {}['a']\nexcept KeyError:\n    raise ValueError('b') from None",
-    "exception with notes and a long repr": "e = ValueError('x' * 300)\nif hasattr(e, 'add_note'):\n    e.add_note('n')\nraise e",
-    "exception class of the script": "class Odd(Exception):\n    pass\nraise Odd('!')",
-    "exception whose text fails": "class Odd(Exception):\n    def __str__(self):\n        raise RuntimeError\nraise Odd",
-    "deep recursion": "def f(n):\n    return f(n + 1)\nf(0)",
-    "assertion": "assert 1 == 2, 'not equal'",
-    "keyboard interrupt raised": "raise KeyboardInterrupt('by hand')",
-    "generator exit raised": "raise GeneratorExit",
-    "syntax error in an import": "import broken",
-    "syntax error in eval": "eval('1 +')",
-    "own exception hook": "import sys\nsys.excepthook = lambda t, v, tb: print('hook', t, v, tb.tb_lineno, tb.tb_frame.f_code.co_name, "
-    "v.__traceback__ is tb, file=sys.stderr)\n{}['k']",
-    "exception hook that exits": "import sys\nsys.excepthook = lambda t, v, tb: sys.exit(9)\n{}['k']",
-    "exception hook that exits with a text": "import sys\nsys.excepthook = lambda t, v, tb: sys.exit('bye')\n{}['k']",
-    "exception hook that fails": "import sys\ndef hook(t, v, tb):\n    raise RuntimeError('hook')\nsys.excepthook = hook\n{}['k']",
-    "last exception at exit": "import atexit, sys\n@atexit.register\ndef see():\n    print(sys.last_type, sys.last_value, "
-    "sys.last_traceback.tb_lineno, sys.last_traceback.tb_next)\n{}['k']",
-    "exit handlers in order": "import atexit\natexit.register(print, 'first')\natexit.register(print, 'second')\nprint('body')",
-    "exit handler that fails": "import atexit\natexit.register(lambda: 1 / 0)\nprint('body')",
-    "objects that die at the end": "class A:\n    def __del__(self):\n        print('gone', flush=True)\na = A()\nb = [A()]\nb.append(b)",
-    "weakref.finalize": "import weakref\nclass A: pass\na = A()\nweakref.finalize(a, print, 'finalized')\nprint('body')",
-    "threads that outlive the main code": "import threading, time\ndef work():\n    time.sleep(0.2)\n    print('thread done')\n"
-    "threading.Thread(target=work).start()\nprint('main done')",
-    "thread that fails": "import threading\nt = threading.Thread(target=lambda: 1 / 0, name='T')\nt.start()\nt.join()\nprint('on')",
-    "daemon thread": "import threading, time\nthreading.Thread(target=time.sleep, args=(30,), daemon=True).start()\nprint('end')",
-    "pool that is never shut down": "from concurrent.futures import ThreadPoolExecutor\np = ThreadPoolExecutor(2)\n"
-    "print(p.submit(pow, 2, 5).result())",
-    "warnings": "import warnings\nwarnings.warn('careful')\nwarnings.warn('old', DeprecationWarning)\nprint('\\d')",
-    "unraisable": "class A:\n    def __del__(self):\n        1 / 0\nA()\nprint('on')",
-    "stdout without newline": "import sys\nsys.stdout.write('no newline')\nsys.stderr.write('nor here')",
-    "closed stdout": "import sys\nprint('a')\nsys.stdout.close()",
-    "closed stderr": "import sys\nsys.stderr.close()\nprint('a')",
-    "stderr put elsewhere": "import io, sys\nsys.stderr = io.StringIO()\nprint('lost', file=sys.stderr)\nprint('kept')",
-    "another working directory": "import os, tempfile\nos.chdir(tempfile.gettempdir())\nprint(len(os.listdir('.')) >= 0)",
-    "future import": "from __future__ import annotations\ndef f(x: Undefined): pass\nprint(f.__annotations__)",
-    "no future import of ours": "try:\n    def f(x: Undefined): pass\n    print(f.__annotations__)\nexcept NameError as e:\n    print(e)",
-    "shebang and cookie": "#!/usr/bin/env python\n# -*- coding: latin-1 -*-\nprint('plain')",
-    "functions by name": "import sys\nmain = sys.modules['__main__']\ndef f(): return 5\nprint(main.f(), f.__module__)",
-    "main replaced by the script": "import sys, types\nsys.modules['__main__'] = types.ModuleType('__main__')\nprint('fine')",
-    "environment untouched": "import os, sys\nprint(sorted(k for k in os.environ if 'EVENGRAD' in k), sys.flags, sys.getrecursionlimit())",
-    "signals untouched": "import signal\nprint([signal.getsignal(s) for s in (signal.SIGINT, signal.SIGTERM, signal.SIGPIPE)])",
-    "nothing heavy is loaded": "import sys\nprint([m for m in ('torch', 'numpy', 'pyarrow', 'rich', 'scipy') if m in sys.modules])",
-    "forked child returns": "import os\npid = os.fork()\nif pid:\n    os.waitpid(pid, 0)\n    print('parent')\nelse:\n    print('child')",
-    "forked child fails": "import os, sys\npid = os.fork()\nif pid:\n    print(os.waitpid(pid, 0)[1])\nelse:\n    1 / 0",
-    "forked child exits": "import os, sys\npid = os.fork()\nif pid:\n    print(os.waitpid(pid, 0)[1])\nelse:\n    sys.exit(5)",
-}
-
-PARALLEL = """
-import multiprocessing
-class Item:
-    def __init__(self, n): self.n = n
-def double(item): return Item(item.n * 2)
-if __name__ == "__main__":
-    with multiprocessing.get_context("{method}").Pool(2) as pool:
-        print([i.n for i in pool.map(double, [Item(1), Item(2)])], __name__)
-"""
+from tests.cli.programs import IDENTITY, PARALLEL, PROGRAMS
 
 
 def write(folder: Path, text: str | bytes, name: str = "script.py") -> None:
@@ -112,6 +22,8 @@ def write(folder: Path, text: str | bytes, name: str = "script.py") -> None:
 def test_script_shows_what_python_shows(kind: str, tmp_path: Path) -> None:
     write(tmp_path, PROGRAMS[kind])
     write(tmp_path, "x = 1\ndef f(:\n", "broken.py")
+    for name in ("calendar", "click", "typer", "evengrad_helper"):
+        write(tmp_path, "mine = True", f"{name}.py")
     assert_same_as_python(tmp_path, ["script.py", "--lr", "0.1", "-h", "--", "--json", "x"], stdin="typed in\n")
 
 
@@ -157,7 +69,7 @@ def test_module_shows_what_python_shows(module: str, tmp_path: Path) -> None:
     (tmp_path / "package").mkdir()
     write(tmp_path, "import sys\nprint('init', sys.argv, sys.path[0] != '')", "package/__init__.py")
     write(tmp_path, "rate = 3", "package/settings.py")
-    shown = MAIN + "print(__spec__.name, __spec__.origin, __spec__.parent)\n"
+    shown = IDENTITY + "print(__spec__.name, __spec__.origin, __spec__.parent)\n"
     write(tmp_path, "from .settings import rate\nprint(rate)\n" + shown, "package/train.py")
     write(tmp_path, "from .settings import rate\nimport sys\nprint(sys.argv)\nrate / 0", "package/train_badly.py")
     write(

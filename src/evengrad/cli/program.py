@@ -13,6 +13,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from types import CodeType, ModuleType
 
+from evengrad.cli import LOADED_BEFORE
 from evengrad.errors import ScriptError
 
 
@@ -141,10 +142,20 @@ def _new_main() -> ModuleType:
 _kept: list[ModuleType] = []
 
 
+def _uncover(folder: str) -> None:
+    """Unload what the command line has loaded and the program's folder has a module of the same name for."""
+    ours = set(sys.modules) - LOADED_BEFORE
+    for top in {name.partition(".")[0] for name in ours} - {"evengrad"}:
+        if Path(folder, f"{top}.py").is_file() or Path(folder, top, "__init__.py").is_file():
+            for name in [name for name in ours if name.partition(".")[0] == top]:
+                del sys.modules[name]
+
+
 def _put_on_path(folder: str) -> None:
     """Replace the folder of the command line's own script at the head of the module path."""
     if not getattr(sys.flags, "safe_path", False):  # under -P the interpreter puts nothing there; new in 3.11
         sys.path[0] = folder
+        _uncover(folder)
 
 
 def _read(path: str) -> bytes:

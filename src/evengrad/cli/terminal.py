@@ -31,7 +31,10 @@ def say(text: str) -> None:
 
 def describe(error: BaseException) -> str:
     """Return an error as one line: its type where the text alone would not tell, then its text."""
-    text = " ".join(str(error).split())
+    try:
+        text = " ".join(str(error).split())
+    except Exception:  # an exception class of the user's own, whose text fails
+        return type(error).__name__
     if isinstance(error, OSError) and error.strerror:
         return f"{error.strerror}: {error.filename}" if error.filename else error.strerror
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
