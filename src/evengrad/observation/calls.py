@@ -32,7 +32,6 @@ class RecurrentCall:
 
     module: nn.RNNBase
     inputs: tuple[object, ...]
-    output: object
     output_gradient: list[Tensor] = field(default_factory=list)
 
 
@@ -43,6 +42,7 @@ class CallRecorder:
         self._registry = registry
         self._blow = blow
         self._handles: list[torch.utils.hooks.RemovableHandle] = []
+        self._output_handles: list[torch.utils.hooks.RemovableHandle] = []
         self._stack: list[Call] = []
         self._starts: list[int] = []
         self.calls: list[Call] = []
@@ -71,7 +71,9 @@ class CallRecorder:
 
     def clear(self) -> None:
         """Forget the recorded calls and the tensors they hold."""
-        self.calls, self._stack, self.recurrent, self._starts = [], [], [], []
+        for handle in self._output_handles:
+            handle.remove()
+        self.calls, self._stack, self.recurrent, self._starts, self._output_handles = [], [], [], [], []
 
     def _enter(self, module: nn.Module, inputs: object) -> None:
         try:
@@ -102,8 +104,9 @@ class CallRecorder:
         states = output[0] if isinstance(output, tuple) else None
         if not isinstance(states, Tensor) or not states.requires_grad or len(self.recurrent) >= 8:
             return
-        call = RecurrentCall(module, inputs, output)
-        states.register_hook(lambda gradient: call.output_gradient.append(gradient.detach()))
+        call = RecurrentCall(module, inputs)
+        received = call.output_gradient  # not the call: a hook is held in C++, where cycles are never found
+        self._output_handles.append(states.register_hook(lambda gradient: received.append(gradient.detach())))
         self.recurrent.append(call)
 
     def module_of(self, sequence: int) -> nn.Module | None:

@@ -43,8 +43,8 @@ class Handler(Protocol):
     def optimizer_made(self, optimizer: Optimizer) -> None:
         """An optimizer was constructed."""
 
-    def before_backward(self, roots: Sequence[Tensor]) -> None:
-        """A backward pass is about to begin."""
+    def before_backward(self, roots: Sequence[Tensor], *, accumulating: bool = True) -> None:
+        """A backward pass is about to begin; ``autograd.grad`` does not accumulate into ``.grad``."""
 
     def after_backward(self) -> None:
         """The backward pass has ended, or failed."""
@@ -159,7 +159,8 @@ class Interceptor:
         def watched_grad(outputs: Any, inputs: Any, *args: Any, **kwargs: Any) -> Any:
             if torch.compiler.is_compiling() or not _is_loss_gradient(outputs, inputs):
                 return grad(outputs, inputs, *args, **kwargs)
-            handler.before_backward((outputs,) if isinstance(outputs, Tensor) else _tensors(outputs))
+            roots = (outputs,) if isinstance(outputs, Tensor) else _tensors(outputs)
+            handler.before_backward(roots, accumulating=False)
             try:
                 return grad(outputs, inputs, *args, **kwargs)
             finally:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from evengrad.core.event import EventKind
@@ -21,8 +23,32 @@ class _OptimizerState:
     zeroed: bool = False  # since its last step
     zeroed_after_backward: bool = False  # with no backward after that
     clipped: bool = False
-    witness: Tensor | None = None  # a parameter whose .grad tells whether it was cleared by hand
-    witness_grad: tuple[int, int] = (0, 0)  # identity and version of its gradient after the step
+    accumulating: bool = False  # a backward pass since its last step added to .grad
+    witness: Witness | None = None
+
+
+class Witness:
+    """A parameter by whose gradient, as it was after a step, later changes by hand can be told; keeps nothing alive."""
+
+    def __init__(self, parameter: Tensor, gradient: Tensor) -> None:
+        self._parameter = weakref.ref(parameter)
+        # Holds the identity but not the memory, so that no later tensor can be mistaken for this one.
+        self._gradient = torch._C._WeakTensorRef(gradient)
+        self._key = id(gradient)
+        self._version = gradient._version
+
+    def same(self) -> Tensor | None:
+        """Return the gradient if it is still the same tensor, changed in place or not."""
+        parameter = self._parameter()
+        gradient = parameter.grad if parameter is not None else None
+        if gradient is None or self._gradient.expired() or id(gradient) != self._key:
+            return None
+        return gradient
+
+    def untouched(self) -> bool:
+        """Return whether the gradient is the same tensor and was not changed."""
+        gradient = self.same()
+        return gradient is not None and gradient._version == self._version
 
 
 class Protocol:
@@ -45,23 +71,16 @@ class Protocol:
         """Return the state of an optimizer, by its index."""
         return self._states.setdefault(optimizer, _OptimizerState())
 
-    def backward(self, *, scaled: bool) -> None:
-        """Note a backward pass."""
+    def backward(self, *, scaled: bool, accumulating: bool) -> None:
+        """Note a backward pass; ``autograd.grad`` leaves ``.grad`` alone and is not accumulating."""
         self._backwards += 1
         self._scaled_pending = scaled
         for state in self._states.values():
-            self._look_at_witness(state)
+            if accumulating and not state.accumulating and not state.zeroed and state.witness is not None:
+                state.zeroed = _cleared(state.witness)
+            state.accumulating = state.accumulating or accumulating
             state.backwards += 1
             state.zeroed_after_backward = False
-
-    def _look_at_witness(self, state: _OptimizerState) -> None:
-        """Find out, before the first backward after a step, whether gradients were cleared without ``zero_grad``."""
-        if state.backwards or state.zeroed or state.witness is None:
-            return
-        gradient = state.witness.grad
-        state.zeroed = gradient is None or (id(gradient), gradient._version) != state.witness_grad
-        if not state.zeroed and gradient is not None and gradient.device.type == "cpu":
-            state.zeroed = not bool(gradient.count_nonzero())
 
     def zero_grad(self, optimizer: int | None) -> None:
         """Note a ``zero_grad`` of one optimizer, or of a module (None), which counts for all."""
@@ -95,18 +114,27 @@ class Protocol:
         if state.zeroed_after_backward and not has_gradients:
             self._note(EventKind.ZERO_GRAD_BEFORE_STEP)
         elif not state.backwards and state.stepped:
-            self._note(EventKind.DOUBLE_STEP if has_gradients else EventKind.STEP_WITHOUT_BACKWARD)
+            if not has_gradients:
+                self._note(EventKind.STEP_WITHOUT_BACKWARD)
+            elif state.witness is not None and state.witness.untouched():
+                self._note(EventKind.DOUBLE_STEP)
         elif not self._backwards and not has_gradients:
             self._note(EventKind.STEP_WITHOUT_BACKWARD)
-        elif state.stepped and not state.zeroed and state.witness is not None and state.backwards:
+        elif state.accumulating and not state.zeroed and state.witness is not None and state.witness.same() is not None:
             self._note(EventKind.ZERO_GRAD_MISSING)
-        state.stepped = True
+        state.stepped, state.accumulating = True, False
         state.backwards = 0
         state.zeroed = state.zeroed_after_backward = state.clipped = False
 
     def stepped(self, optimizer: int, witness: Tensor | None) -> None:
         """Remember, after a step, a parameter by which clearing by hand can be seen."""
-        state = self.state(optimizer)
-        state.witness = witness if witness is not None and witness.grad is not None else None
-        gradient = state.witness.grad if state.witness is not None else None
-        state.witness_grad = (id(gradient), gradient._version) if gradient is not None else (0, 0)
+        gradient = witness.grad if witness is not None else None
+        self.state(optimizer).witness = Witness(witness, gradient) if witness is not None and gradient is not None else None
+
+
+def _cleared(witness: Witness) -> bool:
+    """Return whether a gradient was cleared, by whatever means, since the step after which it was noted."""
+    gradient = witness.same()
+    if gradient is None or not witness.untouched():
+        return True
+    return gradient.device.type == "cpu" and not bool(gradient.any())

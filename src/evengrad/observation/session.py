@@ -139,13 +139,13 @@ class Session:
         self._settle_rest()
 
     @guarded
-    def before_backward(self, roots: Sequence[Tensor]) -> None:
+    def before_backward(self, roots: Sequence[Tensor], *, accumulating: bool = True) -> None:
         """Note the loss; on a probe step read the graph and hook it."""
         started = time.perf_counter()
         if torch._C._current_graph_task_id() != -1 or torch._C._functorch.peek_interpreter_stack() is not None:
             return
         scaled = self._note_loss(roots)
-        self._protocol.backward(scaled=scaled)
+        self._protocol.backward(scaled=scaled, accumulating=accumulating)
         if self.deep.armed:
             self._name_everything()
             self.deep.before_backward(roots)

@@ -79,14 +79,10 @@ def watch(
         monitor.disable()
         yield monitor
         return
-    models, optimizers = _modules(model), _optimizers(optimizer)
-    if not models or not optimizers:
-        found_models, found_optimizers = _living()
-        models, optimizers = models or found_models, optimizers or found_optimizers
-        monitor.give(models if model is not None else [], optimizers)
-        monitor.know(models)
-    else:
-        monitor.give(models, optimizers)
+    monitor.give(_modules(model), _optimizers(optimizer))
+    if model is None or optimizer is None:
+        _introduce(monitor, models=model is None, optimizers=optimizer is None)
+    del model, optimizer  # the block may outlive them
     monitor.install()
     _active.append(monitor)
     try:
@@ -130,16 +126,17 @@ def _optimizers(given: object) -> list[Optimizer]:
     return list(items)
 
 
-def _living() -> tuple[list[nn.Module], list[Optimizer]]:
-    """Return every module and optimizer that exists, by asking the garbage collector."""
+def _introduce(monitor: Monitor, *, models: bool, optimizers: bool) -> None:
+    """Make every module and optimizer that exists known to a monitor, by asking the garbage collector."""
     from torch import nn
     from torch.optim import Optimizer
 
     # issubclass of the type: isinstance would touch lazy and weak proxies.
     objects = gc.get_objects()
-    modules = [item for item in objects if issubclass(type(item), nn.Module)]
-    optimizers = [item for item in objects if issubclass(type(item), Optimizer)]
-    return modules, optimizers
+    if models:
+        monitor.know([item for item in objects if issubclass(type(item), nn.Module)])
+    if optimizers:
+        monitor.give([], [item for item in objects if issubclass(type(item), Optimizer)])
 
 
 class ProcessMonitor:
