@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from difflib import SequenceMatcher
 
 import torch
@@ -25,6 +26,16 @@ from evengrad.probes._sizes import resolve
 Blow = Callable[[str, Exception], None]
 _MOST_LEARNED = 3000  # operations whose place is remembered between probes
 _MOST_USES = 8  # of one site in a pass whose statistics are read; a recurrence has hundreds
+
+
+@dataclass(frozen=True)
+class Learned:
+    """An operation of a probed step: its place, and the weights it uses."""
+
+    name: str
+    module: str
+    source: SourceLine | None
+    weights: tuple[str, ...]
 
 
 class SavedTensorHooks:
@@ -74,7 +85,7 @@ class DeepProbe:
         self._lines: dict[tuple[str, str], SourceLine] = {}
         self.layers: dict[str, tuple[int, SiteInfo]] = {}
         self.activations: dict[str, SiteInfo] = {}
-        self._learned: list[tuple[str, str, SourceLine | None]] = []
+        self.learned: list[Learned] = []  # in the order of the forward pass
         self.hooked = 0
         self.armed = False
         self.loss_is_finite = True
@@ -117,19 +128,22 @@ class DeepProbe:
         """
         here = [graph.operations[i] for i in sorted(graph.data(), key=lambda i: graph.operations[i].sequence)]
         names = [operation.name for operation in here]
-        matcher = SequenceMatcher(None, [name for name, _, _ in self._learned], names, autojunk=False)
+        matcher = SequenceMatcher(None, [known.name for known in self.learned], names, autojunk=False)
         for block in matcher.get_matching_blocks():
             for offset in range(block.size):
-                _, module, source = self._learned[block.a + offset]
-                operation = here[block.b + offset]
-                operation.module = operation.module or module
-                operation.source = operation.source or source
+                known, operation = self.learned[block.a + offset], here[block.b + offset]
+                operation.module = operation.module or known.module
+                operation.source = operation.source or known.source
 
     def _learn(self, graph: Graph) -> None:
         """Remember modules and lines of a probe's operations, for ``recall``."""
         ordered = sorted(graph.data(), key=lambda i: graph.operations[i].sequence)[:_MOST_LEARNED]
         operations = [graph.operations[index] for index in ordered]
-        self._learned = [(operation.name, operation.module, operation.source) for operation in operations]
+        names = self._registry.parameter_names
+        self.learned = [
+            Learned(op.name, op.module, op.source, tuple(names[id(w)] for w in op.weights if id(w) in names))
+            for op in operations
+        ]
 
     def leaf_parameters(self) -> list[Tensor]:
         """Return the leaves that the measured backward pass sent gradient to."""

@@ -10,7 +10,7 @@ from torch import Tensor
 from evengrad.core.event import EventKind
 from evengrad.observation.deep import DeepProbe
 from evengrad.observation.graph import Graph
-from evengrad.observation.nonfinite import find_origin
+from evengrad.observation.nonfinite import SINGULAR, find_origin
 from evengrad.observation.optimizers import Held, Optimizers
 from evengrad.observation.registry import Registry
 from evengrad.observation.store import Store
@@ -57,6 +57,8 @@ class Examiner:
         if origin is None or (origin.phase == "update" and self._found):
             return True  # weights that an earlier fault has spoilt are no fault of their own
         self._found = True
+        if origin.phase == "update" and self._suspect_backward(set(origin.parameters), max(step - 1, 0)):
+            return True
         operation = origin.operation
         details = {
             "phase": origin.phase,
@@ -65,7 +67,7 @@ class Examiner:
             "quantity": "loss",
             "inputs": origin.inputs,
             "certainty": origin.certainty,
-            "parameters": ", ".join(origin.parameters),
+            "parameters": ", ".join(origin.parameters[:8]),
         }
         # Weights that are already bad at this step were made so by the step before.
         at = max(step - 1, 0) if origin.phase == "update" else step
@@ -80,6 +82,35 @@ class Examiner:
             details["optimizer"] = held.info.kind
         self._store.note(EventKind.NON_FINITE_GRADIENT, step, details=details)
         self._alarm()
+        if not self._found and not self._deep.armed and self._deep.loss_is_finite:
+            self._found = self._suspect_backward(set(names), step)
+
+    def _suspect_backward(self, spoilt: set[str], step: int) -> bool:
+        """Name the likely operation of a backward pass that was not probed; returns whether there is one.
+
+        Every weight below the operation (towards the data) got a spoilt gradient, every weight above it did not: the
+        operation lies between. Of the operations there, the one nearest the loss whose derivative can be infinite is named.
+        """
+        learned = self._deep.learned
+        clean = [i for i, known in enumerate(learned) if known.weights and not spoilt.intersection(known.weights)]
+        dirty = [i for i, known in enumerate(learned) if spoilt.intersection(known.weights)]
+        if not dirty:
+            return False
+        above = [i for i in clean if i > dirty[-1]]
+        between = learned[dirty[-1] + 1 : above[0] if above else len(learned)]
+        suspect = next((known for known in reversed(between) if known.name in SINGULAR), None)
+        if suspect is None:
+            return False
+        details = {
+            "phase": "backward",
+            "operation": suspect.name,
+            "module": suspect.module,
+            "quantity": "gradient",
+            "certainty": "likely",
+            "parameters": ", ".join(sorted(spoilt)[:8]),
+        }
+        self._store.note(EventKind.NON_FINITE, step, key="backward", details=details, source=suspect.source)
+        return True
 
     def connectivity(self, held: Held, step: int, optimizers: Optimizers) -> None:
         """Note parameters that get gradient while no optimizer holds them, when the optimizer's own get none."""

@@ -46,6 +46,13 @@ _RECOMPUTE: dict[str, Callable[[Tensor], Tensor]] = {
 }
 
 
+# Operations whose derivative is not finite somewhere that their value is.
+SINGULAR = frozenset(
+    "Sqrt Rsqrt Pow Div Norm LinalgVectorNorm Std Var StdMean VarMean Log Log1P Log2 Log10 Acos Asin Acosh Atanh Atan2 "
+    "Reciprocal Cdist EuclideanDist Logit Erfinv Prod Cumprod Lgamma Digamma Xlogy Hypot LinalgSvd LinalgEigh Exp".split()
+)
+
+
 @dataclass(frozen=True)
 class Origin:
     """The first operation whose inputs were finite and whose output was not, as far as saved tensors tell.
@@ -76,7 +83,7 @@ def find_origin(graph: Graph, readable: Callable[[Operation], bool], named: Iter
     """
     bad = tuple(name for name, parameter in named if not all_finite(parameter))
     if bad:
-        return Origin("update", None, "", "certain", bad[:8])
+        return Origin("update", None, "", "certain", bad)
     views = {
         index: NodeView(op.node, op.name, op.site, readable(op)) for index in graph.data() for op in [graph.operations[index]]
     }
