@@ -56,6 +56,7 @@ class Link:
         root_not: Causes of the root's finding with which it explains nothing here.
         effect_only: Causes of the consequence, one of which it must have; empty: any.
         effect_not: Causes of the consequence that speak for a fault of its own.
+        same_place: Whether both must name a parameter or module in common.
     """
 
     root: str
@@ -64,6 +65,7 @@ class Link:
     root_not: frozenset[CauseKind] = frozenset()
     effect_only: frozenset[CauseKind] = frozenset()
     effect_not: frozenset[CauseKind] = frozenset()
+    same_place: bool = False
 
     def fits(self, root: Finding, effect: Finding) -> bool:
         """Return whether one finding explains the other by this row."""
@@ -74,10 +76,17 @@ class Link:
             return False
         if self.effect_only and symptom not in self.effect_only:
             return False
+        if self.same_place and not _meet(root, effect):
+            return False
         if self.when is When.ANY:
             return True
         delay = effect.first_step - root.first_step
         return delay > 0 if self.when is When.AFTER else delay >= 0
+
+
+def _meet(root: Finding, effect: Finding) -> bool:
+    """Return whether two findings name a parameter or a module in common."""
+    return bool({*root.parameters} & {*effect.parameters} or {*root.modules} & {*effect.modules})
 
 
 def _row(
@@ -88,13 +97,15 @@ def _row(
     root_not: frozenset[CauseKind] = frozenset(),
     effect_only: frozenset[CauseKind] = frozenset(),
     effect_not: frozenset[CauseKind] = frozenset(),
+    same_place: bool = False,
 ) -> tuple[Link, ...]:
     """Return the links from one rule to several."""
-    return tuple(Link(root, effect, when, root_not, effect_only, effect_not) for effect in effects.split())
+    return tuple(Link(root, effect, when, root_not, effect_only, effect_not, same_place) for effect in effects.split())
 
 
 _RATE = frozenset({_C.LEARNING_RATE_HIGH, _C.WARMUP_MISSING})
 _CUT = frozenset({_C.DISCONNECTED})
+_DATA = frozenset({_C.DATA})
 
 TABLE: tuple[Link, ...] = (
     # Calls in the wrong order: gradients that add up blow up whatever is sound; gradients that are zeroed, clipped away
@@ -105,23 +116,24 @@ TABLE: tuple[Link, ...] = (
     *_row("loop-order", "dead-units saturated-activation", effect_not=STRUCTURAL),
     *_row("loop-order", "vanishing-gradient bad-initialisation", When.AFTER, effect_not=STRUCTURAL),
     # Coarse number formats: gradients that flush to zero look vanished, disconnected or dead.
-    *_row("precision-loss", "no-gradient update-too-small constant-output", When.ANY, effect_not=_CUT),
+    *_row("precision-loss", "no-gradient vanishing-gradient", When.ANY, same_place=True),
+    *_row("precision-loss", "update-too-small constant-output", When.ANY, effect_not=_CUT),
     *_row("precision-loss", "loss-scale-collapse"),
     # Data: they come before every layer.
     *_row("input-scale", "saturated-activation dead-units constant-output update-too-large gradient-spike", When.ANY),
     *_row("input-scale", "update-too-small clipping-saturated loss-scale-collapse target-scale", When.ANY),
-    *_row("input-scale", "non-finite exploding-gradient bad-initialisation", When.ANY, effect_not=STRUCTURAL | ABRUPT),
+    *_row("input-scale", "non-finite exploding-gradient bad-initialisation", When.ANY, effect_not=STRUCTURAL | _DATA),
     *_row("target-scale", "update-too-large update-too-small gradient-spike clipping-saturated", When.ANY),
     *_row("target-scale", "constant-output loss-scale-collapse dead-units saturated-activation"),
-    *_row("target-scale", "non-finite exploding-gradient", effect_not=STRUCTURAL | ABRUPT),
+    *_row("target-scale", "non-finite exploding-gradient", effect_not=STRUCTURAL | _DATA),
     # A network that explodes as it was built; where the learning rate blew it up, the next block has it the other way.
     *_row("exploding-gradient", "bad-initialisation saturated-activation", When.ANY, root_not=_RATE),
     *_row("exploding-gradient", "update-too-large", When.ANY, root_not=_RATE),
     *_row("exploding-gradient", "dead-units constant-output", root_not=_RATE),
-    *_row("exploding-gradient", "non-finite", When.ANY, effect_not=ABRUPT),
+    *_row("exploding-gradient", "non-finite", When.ANY, effect_not=_DATA),
     *_row("exploding-gradient", "gradient-spike clipping-saturated loss-scale-collapse update-too-small", When.ANY),
     # Steps that are too long, in a network that began sound.
-    *_row("update-too-large", "exploding-gradient non-finite", effect_not=STRUCTURAL | ABRUPT),
+    *_row("update-too-large", "exploding-gradient non-finite", effect_not=STRUCTURAL | _DATA),
     *_row("update-too-large", "gradient-spike clipping-saturated loss-scale-collapse", When.ANY),
     *_row("update-too-large", "constant-output dead-units saturated-activation update-too-small no-gradient",
           effect_not=_CUT),

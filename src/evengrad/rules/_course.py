@@ -12,9 +12,6 @@ from evengrad.core.trace import Trace
 
 Floats = npt.NDArray[np.float64]
 
-_OPENING = 5  # most losses that the first level rests on
-_SHARE_OPENING = 0.02  # and the share of the run they may take
-
 
 def running_median(values: Floats, window: int) -> Floats:
     """Return the median of each value and up to ``window - 1`` values before it."""
@@ -31,9 +28,6 @@ def step_noise(values: Floats) -> float:
 
 
 def highest_rise(trace: Trace) -> float:
-    """Return the largest finite loss over the first level; nan when that is not positive or nothing was seen."""
+    """Return the largest finite loss over the first one; nan when that is not positive or nothing was seen."""
     values = trace.get(Statistic.LOSS).finite.values
-    if len(values) == 0:
-        return math.nan
-    first = float(np.median(values[: min(_OPENING, max(1, round(_SHARE_OPENING * len(values))))]))
-    return float(values.max()) / first if first > 0 else math.nan
+    return float(values.max() / values[0]) if len(values) and values[0] > 0 else math.nan

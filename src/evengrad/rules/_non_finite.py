@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,14 +20,14 @@ class Origin:
     """The first operation that made something non-finite of finite operands, as far as it is known.
 
     ``phase`` is ``"forward"``, ``"backward"``, ``"update"``, ``"data"`` or "" (not located); ``operation`` is
-    autograd's or torch's name of it; ``dtype`` the number format there, "" when unknown.
+    autograd's name of it, ``inputs`` the range of its operands; ``dtype`` the number format there, "" when unknown.
     """
 
     step: int
     phase: str = ""
     operation: str = ""
     module: str = ""
-    quantity: str = ""
+    inputs: str = ""
     dtype: str = ""
     certainty: str = ""
     parameters: tuple[str, ...] = ()
@@ -67,10 +68,17 @@ def toll(trace: Trace) -> Toll | None:
         last_step=max(ends),
         losses=max(len(bad), _count(events, EventKind.NON_FINITE_LOSS)),
         gradients=_count(events, EventKind.NON_FINITE_GRADIENT),
-        weights_lost=any(event.kind is EventKind.NON_FINITE_WEIGHT for event in events),
+        weights_lost=_weights_lost(trace),
         ended=last_loss_bad or (not losses.steps.size and max(ends) >= trace.steps - 1),
         scaled=bool(gradients) and sum(event.count for event in gradients) <= len(skipped_steps(trace)),
     )
+
+
+def _weights_lost(trace: Trace) -> bool:
+    """Return whether weights were seen that are not finite."""
+    located = trace.events_of(EventKind.NON_FINITE)
+    broken = any(event.details.get("phase") == "update" for event in located)
+    return broken or bool(trace.events_of(EventKind.NON_FINITE_WEIGHT))
 
 
 def _count(events: tuple[Event, ...], kind: EventKind) -> int:
@@ -95,6 +103,9 @@ def origin(trace: Trace, first_step: int) -> Origin:
         return Origin(first_step, parameters=_first_parameters(trace))
     event = located[0]
     details = event.details
+    if details.get("phase") == "update" and not math.isfinite(_loss_at(trace, event.step)):
+        # The loss of that step was lost already; what made it so left nothing behind that tells.
+        return Origin(event.step, parameters=_names(details.get("parameters", "")))
     module = details.get("module", "")
     site = next((s for s in (*trace.layers, *trace.activations) if module and module in (s.name, s.module)), None)
     return Origin(
@@ -102,12 +113,18 @@ def origin(trace: Trace, first_step: int) -> Origin:
         phase=details.get("phase", ""),
         operation=details.get("operation", ""),
         module=module,
-        quantity=details.get("quantity", ""),
+        inputs=details.get("inputs", ""),
         dtype=details.get("dtype", "") or (site.dtype if site else "") or _only_dtype(trace),
         certainty=details.get("certainty", ""),
         parameters=_names(details.get("parameters", "")) or _first_parameters(trace),
         source=event.source or (site.source if site else None),
     )
+
+
+def _loss_at(trace: Trace, step: int) -> float:
+    """Return the loss of a step; 0 where it was not seen."""
+    seen = trace.get(Statistic.LOSS).between(step, step)
+    return seen.first() if len(seen) else 0.0
 
 
 def _first_parameters(trace: Trace) -> tuple[str, ...]:

@@ -179,7 +179,7 @@ class InputScale(AbstractRule):
         return _Harm("spreads", evidence)
 
     def _behind(self, trace: Trace, site: SiteInfo, statistic: Statistic) -> float:
-        """Return a statistic as first measured at the next layer that acts on what this one made; nan if there is none."""
+        """Return a statistic as first measured at the next layer, which acts on what this one made; nan if none."""
         for other in trace.layers[trace.layers.index(site) + 1 :]:
             if trace.get(Statistic.DEPTH, other.name).median() == 1:
                 return trace.get(statistic, other.name).first()

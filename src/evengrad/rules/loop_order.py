@@ -73,7 +73,7 @@ class LoopOrder(AbstractRule):
         " any more.",
         "clip-before-unscale": "Clipping comes before unscale_: on {count} of {steps} steps the bound was held "
         "against gradients that are multiplied by the loss scale.",
-        "double-step": "The optimizer steps twice on the same gradients, on {count} of {steps} steps.",
+        "double-step": "The optimizer steps twice on the same gradients, {count} times in {steps} rounds.",
         "step-without-backward": "The optimizer steps without a backward pass, on {count} of {steps} steps.",
         "foreign-parameters": "The optimizer holds parameters that get no gradient, while the model's own "
         "parameters, which get one, are in no optimizer.",
@@ -88,14 +88,16 @@ class LoopOrder(AbstractRule):
 
     def _deviation(self, trace: Trace, kind: EventKind, events: tuple[Event, ...]) -> Finding | None:
         count = sum(event.count for event in events)
+        # Of two steps on the same gradients only the second one deviates.
+        steps = max(1, trace.steps // 2 if kind is EventKind.DOUBLE_STEP else trace.steps)
         foreign = kind is EventKind.FOREIGN_PARAMETERS
         if foreign and not (events and self._holds_nothing_trained(trace)):
             return None
-        if not foreign and (count < self.fewest or count < self.systematic * max(1, trace.steps)):
+        if not foreign and (count < self.fewest or count < self.systematic * steps):
             return None
-        share = 1.0 if foreign else min(1.0, count / max(1, trace.steps))
+        share = 1.0 if foreign else min(1.0, count / steps)
         failed = kind in _FATAL or outcome(trace).failing
-        text, key, values = self.say(kind.value, count=str(min(count, trace.steps)), steps=str(trace.steps))
+        text, key, values = self.say(kind.value, count=str(min(count, steps)), steps=str(steps))
         cause = (
             self.cause(CauseKind.DISCONNECTED, 1.0, "cause-foreign")
             if foreign

@@ -8,10 +8,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
+import numpy as np
+
 from evengrad.core.finding import Cause, CauseKind, Evidence, Finding, Severity
 from evengrad.core.statistic import Statistic
 from evengrad.core.trace import Trace
 from evengrad.rules._base import AbstractRule
+from evengrad.rules._course import Floats
 from evengrad.rules._non_finite import Origin, Toll, origin, skipped_steps, toll
 from evengrad.rules._weights import largest_updates, weight_growth
 from evengrad.rules._words import lines, number, place
@@ -53,6 +56,8 @@ class NonFinite(AbstractRule):
             trainings stay below 0.5 decades; own choice.
         update: relative update, "1", of a weight tensor in one step (theory page, criteria: first step above 0.3).
         loss_rise: factor by which the loss had risen over its lowest value; ten times is beyond any spike that trained.
+        far: factor by which the loss had risen over the first one; no logarithm of a small number gets there. Own
+            choice.
         forward_growth: decades by which the signal grows from the first to the last layer (theory page: 6 decades of
             mean square, 3 of rms).
         attenuation: decades of gradient across depth above which it explodes (theory page: severe above +3).
@@ -67,20 +72,22 @@ class NonFinite(AbstractRule):
     growth: float = 1.0
     update: float = 0.3
     loss_rise: float = 10.0
+    far: float = 1000.0
     forward_growth: float = 3.0
     attenuation: float = 3.0
     input_rms: float = 10.0
 
     messages: ClassVar[Mapping[str, str]] = {
-        "forward": "At step {step} `{operation}` in `{place}` made {quantity} of finite inputs, in the forward pass.",
-        "forward-script": "At step {step} `{operation}`, outside of any module, made {quantity} of finite inputs.",
-        "backward": "At step {step} the derivative of `{operation}` in `{place}` made {quantity} of a finite gradient.",
-        "backward-script": "At step {step} the derivative of `{operation}`, outside of any module, made {quantity} "
-        "of a finite gradient.",
-        "update": "At step {step} the optimizer made {quantity} of a finite gradient in `{place}`.",
-        "data": "The batch of step {step} already contains {quantity}.",
-        "unlocated": "From step {step} on the training is not finite ({quantity}); the operation that began it was "
-        "not seen.",
+        "forward": "At step {step} `{operation}` in `{place}` turned finite inputs{inputs} into NaN or Inf.",
+        "forward-script": "At step {step} `{operation}`, called outside of any module, turned finite inputs{inputs}"
+        " into NaN or Inf.",
+        "backward": "At step {step} the derivative of `{operation}` in `{place}` turned a finite gradient into NaN "
+        "or Inf.",
+        "backward-script": "At step {step} the derivative of `{operation}`, called outside of any module, turned a "
+        "finite gradient into NaN or Inf.",
+        "update": "The update of step {step} put NaN or Inf into `{place}`, after a finite loss.",
+        "data": "The batch of step {step} already contains NaN or Inf, where `{place}` reads it.",
+        "unlocated": "From step {step} on the training is not finite; the operation that began it was not seen.",
         "survived": "In {count} of {steps} steps the loss was not finite, first at step {step}; the weights stayed "
         "finite.",
         "survived-gradient": "In {count} of {steps} steps gradients were not finite, first at step {step}; the "
@@ -93,6 +100,9 @@ class NonFinite(AbstractRule):
         "cause-input": "the data are of size {rms}, and overflow before any update",
         "cause-precision": "the values leave the range of {dtype}; no growth of weights or loss came before",
         "cause-epsilon": "epsilon {eps} is 0 in {dtype}, so the optimizer divides by 0",
+        "cause-backward": "the loss was finite and nothing had grown: some derivative is infinite or undefined (a "
+        "root, norm or division at 0)",
+        "cause-loss": "the loss of that batch is undefined, as without a valid target (0/0); nothing had grown before",
         "cause-numerics": "`{operation}` is not defined, or has an infinite derivative, at the value it was given; "
         "no growth of weights or loss came before",
     }
@@ -132,22 +142,22 @@ class NonFinite(AbstractRule):
         return seen.scaled or seen.gradients == 0
 
     def _message(self, trace: Trace, seen: Toll, where: Origin) -> tuple[str, str, tuple[tuple[str, str], ...]]:
-        step, quantity = str(where.step), where.quantity or "NaN"
+        step, inside = str(where.step), place(trace, where.module)
         if seen.survived and where.phase in ("", "forward", "backward"):
             count, key = (seen.losses, "survived") if seen.losses else (seen.gradients, "survived-gradient")
             return self.say(key, count=str(count), steps=str(trace.steps), step=str(seen.first_step))
         if where.phase == "data":
-            return self.say("data", step=step, quantity=quantity)
+            return self.say("data", step=step, place=inside)
         if where.phase == "update":
-            subject = where.parameters[0] if where.parameters else place(trace, where.module)
-            return self.say("update", step=step, quantity=quantity, place=subject)
-        if where.phase in ("forward", "backward") and where.operation:
-            if where.module:
-                return self.say(
-                    where.phase, step=step, operation=where.operation, place=where.module, quantity=quantity
-                )
-            return self.say(f"{where.phase}-script", step=step, operation=where.operation, quantity=quantity)
-        return self.say("unlocated", step=step, quantity=quantity)
+            return self.say("update", step=step, place=where.parameters[0] if where.parameters else inside)
+        if where.phase not in ("forward", "backward") or not where.operation:
+            return self.say("unlocated", step=step)
+        shown = {"step": step, "operation": where.operation}
+        if where.phase == "forward":
+            shown["inputs"] = f" {where.inputs}" if where.inputs else ""
+        if where.module:
+            return self.say(where.phase, place=inside, **shown)
+        return self.say(f"{where.phase}-script", **shown)
 
     def _evidence(self, trace: Trace, seen: Toll) -> tuple[Evidence, ...]:
         allowed = self.frequent * trace.steps if seen.survived else 0.0
@@ -167,6 +177,7 @@ class NonFinite(AbstractRule):
             or self._before_any_update(trace, where)
             or self._growth(trace, where)
             or self._operation(where)
+            or self._unseen(trace, where)
         )
 
     def _epsilon(self, trace: Trace, where: Origin) -> Cause | None:
@@ -233,6 +244,21 @@ class NonFinite(AbstractRule):
         if where.dtype == "float16":
             return self.cause(CauseKind.PRECISION, 1.0, "cause-precision", dtype=where.dtype)
         return None
+
+    def _unseen(self, trace: Trace, where: Origin) -> Cause | None:
+        """Nothing had grown, and what made the value was not seen: a pole, in the loss or in a derivative."""
+        if where.phase == "update":
+            return self.cause(CauseKind.LOSS_NUMERICS, 0.5, "cause-backward")
+        if not np.isfinite(trace.get(Statistic.LOSS).between(where.step, where.step).values).all():
+            return self.cause(CauseKind.LOSS_NUMERICS, 0.5, "cause-loss")
+        return None
+
+
+def _rise(losses: Floats, level: float) -> float:
+    """Return the largest loss over a level that came before it; 1 where the level is not positive."""
+    return (
+        float(losses.max() / level) if level > 0 and losses.argmax() > int(np.argmin(np.abs(losses - level))) else 1.0
+    )
 
 
 def _risky(operation: str) -> bool:

@@ -19,7 +19,8 @@ from evengrad.rules._progress import State, progress
 from evengrad.rules._words import lines, module_of, number, percent
 
 _HALF = ("float16", "bfloat16")
-_SMALLEST_NORMAL = 2.0**-14  # of float16; below it digits go, below 2**-25 everything
+_SMALLEST_NORMAL = 2.0**-14  # of float16; below it digits go
+_SMALLEST = 2.0**-24  # of float16; of gradients whose rms is below it next to nothing is left
 
 
 @dataclass(frozen=True)
@@ -138,7 +139,11 @@ class PrecisionLoss(AbstractRule):
             if scale > 1
             else self.cause(CauseKind.PRECISION, 1.0, "cause-unscaled")
         )
-        return self._flushed_layers(trace, factor, cause) or self._flushed_weights(trace, factor, cause)
+        return (
+            self._flushed_layers(trace, factor, cause)
+            or self._flushed_on_conversion(trace, factor, cause)
+            or self._flushed_weights(trace, factor, cause)
+        )
 
     def _flushed_layers(self, trace: Trace, factor: float, cause: Cause) -> Finding | None:
         """Judge layers whose gradient flows in float16: zero there, and near the end of the format where it is not."""
@@ -156,6 +161,25 @@ class PrecisionLoss(AbstractRule):
         evidence = (
             Evidence("layers whose gradient flushes to zero", len(gone) / len(known), self.flushed, "1"),
             Evidence("largest gradient in float16", largest, _SMALLEST_NORMAL, "loss/x"),
+        )
+        names = tuple(name for site in trace.layers if site.name in gone for name in site.parameters)
+        return self._finding(trace, text, names, cause, evidence)
+
+    def _flushed_on_conversion(self, trace: Trace, factor: float, cause: Cause) -> Finding | None:
+        """Judge layers that work in float32 behind a conversion: what arrives there is below what float16 can hold."""
+        blocked = [ledger for ledger in trace.ledgers if ledger.attenuation == -math.inf]
+        converted = any("copy" in entry.operation.lower() for ledger in blocked for entry in ledger)
+        sizes = {
+            site.name: factor * late_median(trace.get(Statistic.GRAD_OUTPUT_RMS, site.name)) for site in trace.layers
+        }
+        gone = tuple(name for name, size in sizes.items() if size == 0.0)
+        arriving = max((size for size in sizes.values() if size > 0), default=math.inf)
+        if not converted or not gone or arriving >= _SMALLEST:
+            return None
+        text = ("flushed", {"count": str(len(gone)), "total": str(len(sizes)), "size": number(arriving)})
+        evidence = (
+            Evidence("layers whose gradient flushes to zero", len(gone) / len(sizes), None, "1"),
+            Evidence("largest gradient in float16", arriving, _SMALLEST, "loss/x"),
         )
         names = tuple(name for site in trace.layers if site.name in gone for name in site.parameters)
         return self._finding(trace, text, names, cause, evidence)
