@@ -57,7 +57,8 @@ class Verdict(Enum):
 class Evidence:
     """A measured quantity beside the threshold it was held against.
 
-    ``quantity`` is an English phrase from the rule's own vocabulary; ``subject`` says where (a module, a parameter, or "").
+    ``quantity`` is an English phrase from the rule's own vocabulary; ``subject`` says where (a module, a parameter,
+    or "").
     """
 
     quantity: str

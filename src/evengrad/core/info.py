@@ -78,7 +78,7 @@ class OptimizerInfo:
 
     @property
     def family(self) -> str:
-        """Return ``"adaptive"`` when the step does not scale with the gradient (Adam, RMSprop, …), else ``"linear"``."""
+        """Return ``"adaptive"`` when the step does not scale with the gradient (Adam, RMSprop), else ``"linear"``."""
         kind = self.kind.lower()
         adaptive = ("adam", "rmsprop", "adagrad", "adadelta", "lion", "lamb", "rprop", "adafactor", "sophia", "muon")
         return "adaptive" if any(word in kind for word in adaptive) else "linear"

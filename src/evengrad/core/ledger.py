@@ -55,11 +55,12 @@ class Branch:
 class Ledger:
     """The ledger of one probe step, along the dominant path from the last layer down to the first.
 
-    ``entries`` run backwards, from the output of ``last`` to the output of ``first``. ``attenuation`` is measured end to
-    end, ``log10(|dL/dh_first| / |dL/dh_last|)``; the entries' sum equals it. ``attenuation`` is ``-inf`` when the gradient
-    is exactly zero at ``first``, and ``nan`` when a norm on the path is not finite.
+    ``entries`` run backwards, from the output of ``last`` to the output of ``first``. ``attenuation`` is measured end
+    to end, ``log10(|dL/dh_first| / |dL/dh_last|)``; the entries' sum equals it. ``attenuation`` is ``-inf`` when the
+    gradient is exactly zero at ``first``, and ``nan`` when a norm on the path is not finite.
     ``loss_norm`` is |dL/dh_last| (L2, unscaled) and ``rms_correction`` what to add to ``attenuation`` for RMS
-    sizes in place of L2 norms. ``steps_in_time`` counts the uses of the most reused weight on the path (1: no recurrence).
+    sizes in place of L2 norms. ``steps_in_time`` counts the uses of the most reused weight on the path (1: no
+    recurrence).
     """
 
     step: int
@@ -101,8 +102,9 @@ class Ledger:
 class TimeProfile:
     """Gradient by time step inside a recurrent layer, at one probe step.
 
-    ``norms[t]`` is the L2 norm over batch and features of the gradient that reaches time step ``t`` (0 is the earliest).
-    ``axis`` names what was measured: ``"hidden"`` (state) or ``"input"`` (a fused kernel shows only its input).
+    ``norms[t]`` is the L2 norm over batch and features of the gradient that reaches time step ``t`` (0 is the
+    earliest). ``axis`` names what was measured: ``"hidden"`` (state) or ``"input"`` (a fused kernel shows only its
+    input).
     """
 
     step: int

@@ -59,8 +59,9 @@ EMPTY = Series(np.zeros(0, np.int64), np.zeros(0, np.float64))
 class Trace:
     """What was measured in one run.
 
-    ``steps`` counts optimizer steps (rounds of them, when several optimizers take turns). ``series`` maps a statistic and
-    its subject to what was measured. ``layers`` are the layer sites in forward order, ``activations`` the activation sites.
+    ``steps`` counts optimizer steps (rounds of them, when several optimizers take turns). ``series`` maps a statistic
+    and its subject to what was measured. ``layers`` are the layer sites in forward order, ``activations`` the
+    activation sites.
     """
 
     steps: int = 0

@@ -1,4 +1,4 @@
-"""Which module an operation belongs to: autograd sequence numbers seen at module entry and exit, on probe steps only."""
+"""Which module an operation belongs to: autograd sequence numbers at module entry and exit, on probe steps only."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ class CallRecorder:
 
     def _enter(self, module: nn.Module, inputs: object) -> None:
         try:
-            if _in_backward() != -1 or torch.jit.is_tracing():
+            if _in_backward() != -1 or torch._C._get_tracing_state() is not None:
                 return
             self._registry.add(module)
             self._stack.append(Call(module, _sequence_number(), depth=len(self._stack)))
@@ -106,7 +106,8 @@ class CallRecorder:
             return
         call = RecurrentCall(module, inputs)
         received = call.output_gradient  # not the call: a hook is held in C++, where cycles are never found
-        self._output_handles.append(states.register_hook(lambda gradient: received.append(gradient.detach())))
+        handle = states.register_hook(lambda gradient: received.append(gradient.detach()))  # type: ignore[no-untyped-call]
+        self._output_handles.append(handle)
         self.recurrent.append(call)
 
     def module_of(self, sequence: int) -> nn.Module | None:

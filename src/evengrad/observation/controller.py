@@ -9,7 +9,7 @@ _FIRST_LIGHT = 10  # steps that are always measured lightly
 _BASE_SHARE, _LIGHT_SHARE, _DEEP_SHARE = 0.25, 0.3, 0.45  # of the budget, for the three tiers
 _LONGEST_LIGHT, _LONGEST_DEEP = 500, 20_000  # steps between two looks at most
 _LONGEST_REST = 64  # steps in a row of which only the loss is seen, at most
-_BORROWED_PROBES, _BORROWED_SECONDS = 6, 0.03  # early deep probes go beyond the budget, within these
+_BORROWED_PROBES, _BORROWED_SECONDS = 6, 0.05  # early deep probes go beyond the budget, within these
 _RECENT = 9  # samples whose median is believed: one preemption must not blind us
 
 
@@ -21,8 +21,8 @@ def _median(samples: deque[float]) -> float:
 class Controller:
     """Plans base, light and deep work from costs that it measures in place.
 
-    *Base* is following the order of the loop; *light* the norms of all gradients; *deep* a whole probe. Costs are seconds on the
-    training thread's clock; times of steps are wall-clock medians.
+    *Base* is following the order of the loop; *light* the norms of all gradients; *deep* a whole probe. Costs are
+    seconds on the training thread's clock; times of steps are wall-clock medians.
     """
 
     def __init__(self, budget: float) -> None:

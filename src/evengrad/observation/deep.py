@@ -170,9 +170,7 @@ class DeepProbe:
             uses[operation.site] = uses.get(operation.site, 0) + 1
             if operation.site and uses[operation.site] > _MOST_USES:
                 continue
-            view = NodeView(
-                operation.node, operation.name, operation.site, self.readable(operation), operation.spatial
-            )
+            view = NodeView(operation.node, operation.name, operation.site, self.readable(operation), operation.spatial)
             for probe in self._node_probes:
                 yield from probe.read(view)
 
@@ -199,7 +197,9 @@ class DeepProbe:
         """Return whether a recurrent module ran as one kernel, so that the graph does not show its time steps."""
         assert self._measurement is not None
         names = {op.name for op in self._measurement.graph.operations if op.module_id == id(module)}
-        names |= {op.name for op in self._measurement.graph.operations if op.module == self._registry.name_of_module(module)}
+        names |= {
+            op.name for op in self._measurement.graph.operations if op.module == self._registry.name_of_module(module)
+        }
         return any(name in ("MkldnnRnnLayer", "CudnnRnn", "MiopenRnn") for name in names)
 
     def before_step(self, view: StepView) -> None:

@@ -43,7 +43,11 @@ class Examiner:
             self._wanted = True
 
     def loss(self, roots: Sequence[Tensor], step: int, optimizers: Optimizers) -> bool:
-        """Examine the graph of a non-finite loss before its backward pass; returns whether it was examined."""
+        """Examine the graph of a non-finite loss before its backward pass.
+
+        Returns:
+            Whether it was examined: only the first few are.
+        """
         self._store.note(EventKind.NON_FINITE_LOSS, step)
         if self._examined >= _MOST_EXAMINATIONS:
             return False
@@ -86,10 +90,14 @@ class Examiner:
             self._found = self._suspect_backward(set(names), step)
 
     def _suspect_backward(self, spoilt: set[str], step: int) -> bool:
-        """Name the likely operation of a backward pass that was not probed; returns whether there is one.
+        """Name the likely operation of a backward pass that was not probed.
 
         Every weight below the operation (towards the data) got a spoilt gradient, every weight above it did not: the
-        operation lies between. Of the operations there, the one nearest the loss whose derivative can be infinite is named.
+        operation lies between. Of the operations there, the one nearest the loss whose derivative can be infinite is
+        named.
+
+        Returns:
+            Whether there is such an operation.
         """
         learned = self._deep.learned
         clean = [i for i, known in enumerate(learned) if known.weights and not spoilt.intersection(known.weights)]

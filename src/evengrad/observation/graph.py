@@ -18,8 +18,6 @@ from evengrad.observation.operations import (
     WEIGHT_ARITHMETIC,
     can_hold_weight,
     is_activation,
-    is_recurrent,
-    is_weight,
     kind_of,
     operation_name,
 )
@@ -152,7 +150,7 @@ class Graph:
         self._forget_losses()
 
     def _forget_losses(self) -> None:
-        """Take the site from non-linearities of the loss: outside every module, with no layer between them and the loss."""
+        """Take the site from non-linearities of the loss: outside every module, with no layer above them."""
         above: set[int] = set()
         for index in reversed(self.data()):
             operation = self.operations[index]
@@ -165,7 +163,7 @@ class Graph:
         """Return where the user made the module, for a library module, else where the user called the operation."""
         if leaf and (defined := registry.defined(operation.module_id)) is not None:
             return defined
-        place = line_from_traceback(operation.node.metadata.get("traceback_", []))
+        place = line_from_traceback(_metadata(operation.node).get("traceback_", []))
         return line_of(*place) if place else None
 
     def _is_spatial(self, operation: Operation) -> bool:
@@ -187,6 +185,12 @@ class Graph:
     def leaf_parameters(self) -> list[Tensor]:
         """Return every leaf that this backward pass sends a gradient to."""
         return [op.node.variable for op in self.operations if op.name == "AccumulateGrad"]  # type: ignore[attr-defined]
+
+
+def _metadata(node: Node) -> dict[str, list[str]]:
+    """Return what autograd keeps with a node; declared as a method in torch's annotations, but a dictionary."""
+    found: object = node.metadata
+    return found if isinstance(found, dict) else {}
 
 
 def is_recurrence(module: nn.Module | None) -> bool:
@@ -307,13 +311,13 @@ class Measurement:
         keys = [(table, key) for table in tables for key in table]
         for (table, key), value in zip(keys, resolve([table[key] for table, key in keys]), strict=True):
             table[key] = value
-        for (index, _), value in self.potentials.items():
-            seen = self.sizes.get(index, 0.0)
+        for (index, _), potential in self.potentials.items():
+            seen, size = self.sizes.get(index, 0.0), float(potential)
             # Not max(): a nan must win.
-            self.sizes[index] = float(value) if math.isnan(float(value)) or float(value) >= seen else seen
+            self.sizes[index] = size if math.isnan(size) or size >= seen else seen
 
     def first_non_finite(self) -> Operation | None:
-        """Return the first operation, in the order of the backward pass, that turned finite gradient into a non-finite one."""
+        """Return the first operation of the backward pass that turned finite gradient into a non-finite one."""
         for index in reversed(self.graph.data()):
             arrived = self.sizes.get(index)
             if arrived is None or not math.isfinite(arrived):

@@ -22,8 +22,8 @@ Function = Callable[..., Any]
 class Handler(Protocol):
     """Who is told. No method may raise: each is guarded by its implementer.
 
-    While ``idle`` is True only ``wake`` and ``rested`` are called: the interceptor counts ``ticks`` up to ``resting`` and keeps
-    ``glances`` at the loss.
+    While ``idle`` is True only ``wake`` and ``rested`` are called: the interceptor counts ``ticks`` up to ``resting``
+    and keeps ``glances`` at the loss.
     """
 
     idle: bool
@@ -103,8 +103,12 @@ class Interceptor:
         for owner in (Optimizer, nn.Module) if self._follows_order else ():
             self._replace(owner, "zero_grad", _before(owner.zero_grad, handler, handler.zeroed))
         hooks = torch.autograd.graph.saved_tensors_hooks
-        self._replace(hooks, "__enter__", _before(hooks.__enter__, handler, lambda _: handler.saved_tensor_hooks(entering=True)))
-        self._replace(hooks, "__exit__", _before(hooks.__exit__, handler, lambda _: handler.saved_tensor_hooks(entering=False)))
+        self._replace(
+            hooks, "__enter__", _before(hooks.__enter__, handler, lambda _: handler.saved_tensor_hooks(entering=True))
+        )
+        self._replace(
+            hooks, "__exit__", _before(hooks.__exit__, handler, lambda _: handler.saved_tensor_hooks(entering=False))
+        )
         self._patch_compile(handler)
         self.hook_steps(_step_hooks(handler))
 
@@ -276,7 +280,8 @@ class Interceptor:
         """Keep the step hooks firing when ``optimizer.step`` itself is compiled, where that may break the graph."""
         if not self.fullgraph:
             before, after = _step_hooks(self._handler)
-            self.hook_steps((torch.compiler.disable(before), torch.compiler.disable(after)))
+            disable: Function = torch.compiler.disable
+            self.hook_steps((disable(before), disable(after)))
 
 
 def _before(original: Function, handler: Handler, tell: Callable[[Any], None]) -> Function:

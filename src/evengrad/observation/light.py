@@ -51,7 +51,8 @@ class LightPass:
             scale: Loss scale still in the gradients.
 
         Returns:
-            Names of the parameters whose gradient is not finite, of this step or (on an accelerator) of the last light one.
+            Names of the parameters whose gradient is not finite, of this step or (on an accelerator) of the last
+            light one.
         """
         factor = self._take_clip(held, step)
         self._record_rates(held, step)

@@ -34,7 +34,7 @@ _LOOP_ORDER = (
 
 
 class Monitor:
-    """Watches one run. Made by ``evengrad.watch`` and ``watch_process``; ``trace`` and ``drain`` work from any thread."""
+    """Watches one run; ``evengrad.watch`` makes it. ``trace`` and ``drain`` may be called from any thread."""
 
     def __init__(self, *, budget: float = 0.01, max_steps: int | None = None) -> None:
         self._controller = Controller(budget)

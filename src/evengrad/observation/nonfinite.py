@@ -49,7 +49,7 @@ _RECOMPUTE: dict[str, Callable[[Tensor], Tensor]] = {
 # Operations whose derivative is not finite somewhere that their value is.
 SINGULAR = frozenset(
     "Sqrt Rsqrt Pow Div Norm LinalgVectorNorm Std Var StdMean VarMean Log Log1P Log2 Log10 Acos Asin Acosh Atanh Atan2 "
-    "Reciprocal Cdist EuclideanDist Logit Erfinv Prod Cumprod Lgamma Digamma Xlogy Hypot LinalgSvd LinalgEigh Exp".split()
+    "Reciprocal Cdist EuclideanDist Logit Erfinv Prod Cumprod Lgamma Digamma Xlogy Hypot LinalgSvd LinalgEigh".split()
 )
 
 
@@ -73,7 +73,9 @@ def all_finite(tensor: Tensor) -> bool:
     return not tensor.is_floating_point() or bool(torch.isfinite(tensor).all())
 
 
-def find_origin(graph: Graph, readable: Callable[[Operation], bool], named: Iterable[tuple[str, Tensor]]) -> Origin | None:
+def find_origin(
+    graph: Graph, readable: Callable[[Operation], bool], named: Iterable[tuple[str, Tensor]]
+) -> Origin | None:
     """Return where non-finite numbers come from in a forward pass; None when the saved tensors do not tell.
 
     Args:
@@ -85,7 +87,9 @@ def find_origin(graph: Graph, readable: Callable[[Operation], bool], named: Iter
     if bad:
         return Origin("update", None, "", "certain", bad)
     views = {
-        index: NodeView(op.node, op.name, op.site, readable(op)) for index in graph.data() for op in [graph.operations[index]]
+        index: NodeView(op.node, op.name, op.site, readable(op))
+        for index in graph.data()
+        for op in [graph.operations[index]]
     }
     order = sorted(views, key=lambda index: graph.operations[index].sequence)
     outputs = {index: _output(graph, views, index) for index in order}
@@ -115,8 +119,8 @@ def _output(graph: Graph, views: dict[int, NodeView], index: int) -> bool | None
             return all_finite(result)
     for consumer, edge in graph.operations[index].consumers:
         names = _OPERANDS.get(graph.operations[consumer].name, ("self",))
-        name = names[edge] if edge < len(names) else None
-        if name and consumer in views and (operand := views[consumer].saved(name)) is not None:
+        saved_as = names[edge] if edge < len(names) else None
+        if saved_as and consumer in views and (operand := views[consumer].saved(saved_as)) is not None:
             return all_finite(operand)
     saved = view.saved("self")
     if saved is None:
@@ -137,6 +141,8 @@ def _ranges(tensors: Sequence[Tensor]) -> str:
     for tensor in tensors:
         values = plain(tensor.detach())
         if values.numel() and values.is_floating_point():
-            low, high = values.aminmax() if all_finite(values) else (values.nan_to_num().min(), values.nan_to_num().max())
+            low, high = (
+                values.aminmax() if all_finite(values) else (values.nan_to_num().min(), values.nan_to_num().max())
+            )
             parts.append(f"[{float(low):.4g}, {float(high):.4g}]")
     return ", ".join(parts)

@@ -36,8 +36,8 @@ class PendingNorms:
 def fused_norms(tensors: Sequence[Tensor | None]) -> PendingNorms:
     """Return the L2 norm of each tensor, in one pass per device and dtype.
 
-    Norms outside the range in which float32 squares are safe are taken again in float64 (on the CPU, where looking costs
-    nothing).
+    Norms outside the range in which float32 squares are safe are taken again in float64, on the CPU, where looking is
+    free.
     """
     groups: dict[tuple[torch.device, torch.dtype], list[int]] = {}
     known: dict[int, float] = {}
@@ -49,10 +49,10 @@ def fused_norms(tensors: Sequence[Tensor | None]) -> PendingNorms:
                 groups.setdefault((tensor.device, tensor.dtype), []).append(position)
             else:
                 (known[position],) = resolve([norm(tensor)])
-        pending = [
-            (positions, torch.stack(torch._foreach_norm([plain(tensors[i]) for i in positions])))  # type: ignore[arg-type]
-            for positions in groups.values()
-        ]
+        pending = []
+        for positions in groups.values():
+            dense = [plain(tensor) for tensor in (tensors[i] for i in positions) if tensor is not None]
+            pending.append((positions, torch.stack(torch._foreach_norm(dense))))
         result = PendingNorms(len(tensors), pending, known)
         if all(stacked.device.type == "cpu" for _, stacked in pending):
             _recheck(result, tensors)
@@ -64,7 +64,6 @@ def _recheck(pending: PendingNorms, tensors: Sequence[Tensor | None]) -> None:
     for positions, stacked in pending.groups:
         for position, value in zip(positions, stacked.tolist(), strict=True):
             tensor = tensors[position]
-            if tensor is not None and not _SAFE_LOW < value < _SAFE_HIGH and tensor.dtype is not torch.float64:
-                value = float(norm(tensor))
-            pending.known[position] = value
+            unsafe = tensor is not None and not _SAFE_LOW < value < _SAFE_HIGH and tensor.dtype is not torch.float64
+            pending.known[position] = float(norm(tensor)) if unsafe and tensor is not None else value
     pending.groups.clear()

@@ -11,7 +11,8 @@ _SUFFIX = re.compile(r"Backward\d*$")
 
 # Operations that only rearrange or convert: a weight seen through them is still that weight.
 VIEWS = frozenset(
-    "T View Transpose Permute ToCopy Expand Alias Slice Select Reshape ReshapeAlias Unsqueeze Squeeze AsStrided UnsafeView "
+    "T View Transpose Permute ToCopy Expand Alias Slice Select Reshape ReshapeAlias Unsqueeze Squeeze AsStrided "
+    "UnsafeView "
     "Clone Detach SplitWithSizes Split UnsafeSplit Unbind Cat Stack Contiguous Flip Copy Repeat".split()
 )
 # Arithmetic by which weights are built from parameters (weight norm, spectral norm, scaling).
@@ -25,8 +26,10 @@ _WEIGHT = frozenset(
 )
 _RECURRENT = frozenset("MkldnnRnnLayer CudnnRnn MiopenRnn ThnnFusedLstmCell ThnnFusedGruCell".split())
 _ACTIVATION = frozenset(
-    "Sigmoid Tanh Relu Threshold LeakyRelu Elu Gelu Silu Mish Softplus LogSigmoid Hardtanh Hardswish Hardsigmoid Hardshrink "
-    "Softshrink PreluKernel Prelu RreluWithNoise Erf Sin Cos Celu Selu Glu Sinh Cosh Asinh Atan Clamp ClampMin ClampMax".split()
+    "Sigmoid Tanh Relu Threshold LeakyRelu Elu Gelu Silu Mish Softplus LogSigmoid Hardtanh Hardswish "
+    "Hardsigmoid Hardshrink "
+    "Softshrink PreluKernel Prelu RreluWithNoise Erf Sin Cos Celu Selu Glu Sinh Cosh Asinh Atan Clamp ClampMin "
+    "ClampMax".split()
 )
 _NORMALISATION = frozenset(
     "NativeLayerNorm NativeBatchNorm CudnnBatchNorm NativeGroupNorm FusedRmsNorm RmsNorm BatchNorm MiopenBatchNorm "
@@ -37,7 +40,8 @@ _ATTENTION = frozenset(
     "ScaledDotProductFusedAttentionOverrideable ScaledDotProductCudnnAttention FlexAttention".split()
 )
 _SHAPE = VIEWS | frozenset(
-    "Mean Sum AvgPool2D AvgPool1D AdaptiveAvgPool2D MaxPool2DWithIndices MaxPool2D AdaptiveMaxPool2D MkldnnMaxPool2D Index "
+    "Mean Sum AvgPool2D AvgPool1D AdaptiveAvgPool2D MaxPool2DWithIndices MaxPool2D AdaptiveMaxPool2D "
+    "MkldnnMaxPool2D Index "
     "IndexSelect Gather Scatter ConstantPadNd Pad Upsample UpsampleNearest2D UpsampleBilinear2D NativeDropout "
     "FusedDropout Div Mul Add Sub Neg Amax MaskedFill Where Rsub IndexAdd CopySlices Max Min PixelShuffle".split()
 )
@@ -77,7 +81,7 @@ def is_activation(operation: str) -> bool:
 
 
 def can_hold_weight(operation: str) -> bool:
-    """Return whether an operation with a matrix operand is a layer (and not a plain scaling, shift or rearrangement)."""
+    """Return whether an operation with a matrix operand is a layer, not a scaling, shift or rearrangement."""
     if operation in _WEIGHT or operation in _RECURRENT:
         return True
     known = VIEWS | WEIGHT_ARITHMETIC | _ACTIVATION | _NORMALISATION | _ATTENTION | _SHAPE

@@ -104,8 +104,8 @@ class Optimizers:
     def begin_step(self, held: Held) -> int:
         """Return the number of the round that an optimizer's step belongs to.
 
-        Optimizers that take turns (a generator's and a discriminator's) share a round; an optimizer that steps again opens the
-        next one.
+        Optimizers that take turns (a generator's and a discriminator's) share a round; an optimizer that steps again
+        opens the next one.
         """
         if held.index in self._turn:
             self.step += 1
@@ -157,9 +157,9 @@ def _numbers(group: Mapping[str, object]) -> Mapping[str, float]:
     for key, value in group.items():
         if key == "params":
             continue
-        if isinstance(value, (bool, int, float)):
-            numbers[key] = float(value)
-        elif isinstance(value, Tensor) and value.numel() == 1 and value.device.type == "cpu":
+        if isinstance(value, (bool, int, float)) or (
+            isinstance(value, Tensor) and value.numel() == 1 and value.device.type == "cpu"
+        ):
             numbers[key] = float(value)
         elif isinstance(value, tuple):
             name = key.rstrip("s")

@@ -55,7 +55,9 @@ class PathBuilder:
         for index in self._graph.data():
             operation = self._graph.operations[index]
             heights = [
-                below[edge[0]] + self._graph.operations[edge[0]].is_layer for edge in operation.edges if edge is not None
+                below[edge[0]] + self._graph.operations[edge[0]].is_layer
+                for edge in operation.edges
+                if edge is not None
             ]
             below[index] = max(heights, default=0)
         return {index: below[index] for index in self._graph.layers()}
@@ -78,7 +80,9 @@ class PathBuilder:
         while True:
             operation = self._graph.operations[index]
             candidates = [
-                (self._sent(sender, edge), sender, edge) for sender, edge in operation.consumers if sender in self._measured.sizes
+                (self._sent(sender, edge), sender, edge)
+                for sender, edge in operation.consumers
+                if sender in self._measured.sizes
             ]
             if not candidates:
                 return hops
@@ -205,7 +209,7 @@ class PathBuilder:
         return profiles
 
     def _chained(self, indices: list[int]) -> bool:
-        """Return whether the uses of a weight feed each other (recurrence), rather than stand side by side (siamese)."""
+        """Return whether the uses of a weight feed each other (recurrent), not stand side by side (siamese)."""
         members = set(indices)
         last = max(indices, key=lambda index: self._graph.operations[index].sequence)
         stack, seen = [last], {last}
@@ -220,8 +224,10 @@ class PathBuilder:
 
 
 def _outputs_of(operation: Operation, weight: Tensor) -> int:
-    """Return the number of output units of a weight: its first dimension, or the last where data is multiplied by W itself."""
-    transposed = any(child.name().startswith("TBackward") for child, _ in operation.node.next_functions if child is not None)
+    """Return a weight's number of output units: its first size, or the last where data is multiplied by W itself."""
+    transposed = any(
+        child.name().startswith("TBackward") for child, _ in operation.node.next_functions if child is not None
+    )
     plain_product = operation.name in ("Addmm", "Mm", "Bmm", "Baddbmm") and not transposed
     return weight.shape[-1] if plain_product or operation.name.startswith("Embedding") else weight.shape[0]
 

@@ -33,7 +33,7 @@ class Witness:
     def __init__(self, parameter: Tensor, gradient: Tensor) -> None:
         self._parameter = weakref.ref(parameter)
         # Holds the identity but not the memory, so that no later tensor can be mistaken for this one.
-        self._gradient = torch._C._WeakTensorRef(gradient)
+        self._gradient = torch._C._WeakTensorRef(gradient)  # type: ignore[attr-defined]
         self._key = id(gradient)
         self._version = gradient._version
 
@@ -129,7 +129,9 @@ class Protocol:
     def stepped(self, optimizer: int, witness: Tensor | None) -> None:
         """Remember, after a step, a parameter by which clearing by hand can be seen."""
         gradient = witness.grad if witness is not None else None
-        self.state(optimizer).witness = Witness(witness, gradient) if witness is not None and gradient is not None else None
+        self.state(optimizer).witness = (
+            Witness(witness, gradient) if witness is not None and gradient is not None else None
+        )
 
 
 def _cleared(witness: Witness) -> bool:

@@ -1,10 +1,9 @@
-"""Gradient through time inside a fused recurrent kernel, measured by walking the recorded sequence once more, step by step."""
+"""Gradient through time inside a fused recurrent kernel: the recorded sequence is walked once more, step by step."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils.rnn import PackedSequence
 
 from evengrad.core.ledger import TimeProfile
 from evengrad.observation.calls import RecurrentCall
@@ -18,8 +17,8 @@ _MOST_STEPS = 2000
 def time_profile(call: RecurrentCall, registry: Registry, step: int, scale: float) -> TimeProfile | None:
     """Return the norm of dL/dh_t over the time steps of one recorded call, all layers together.
 
-    The module is applied one time step at a time to detached inputs, in evaluation mode of its dropout, and the gradient that
-    its output received is sent back. No parameter's ``.grad`` is touched and no random number is drawn.
+    The module is applied one time step at a time to detached inputs, in evaluation mode of its dropout, and the
+    gradient that its output received is sent back. No parameter's ``.grad`` is touched and no random number is drawn.
 
     Args:
         call: A recorded call whose output has received its gradient.
@@ -31,13 +30,14 @@ def time_profile(call: RecurrentCall, registry: Registry, step: int, scale: floa
         The profile; None for packed, unbatched or bidirectional sequences, and where no gradient arrived.
     """
     module, inputs = call.module, call.inputs
-    if not isinstance(module, nn.RNNBase) or module.bidirectional or not call.output_gradient or not inputs:
+    if module.bidirectional or int(module.proj_size) or not call.output_gradient or not inputs:
         return None
     sequence, gradient = inputs[0], call.output_gradient[-1]
-    if isinstance(sequence, PackedSequence) or not isinstance(sequence, Tensor) or sequence.dim() != 3:
+    # A PackedSequence is a tuple, and left out here too.
+    if not isinstance(sequence, Tensor) or sequence.dim() != 3:
         return None
     steps = sequence.shape[1 if module.batch_first else 0]
-    if steps < 3 or steps > _MOST_STEPS or sequence.numel() > _MOST_ENTRIES or getattr(module, "proj_size", 0):
+    if steps < 3 or steps > _MOST_STEPS or sequence.numel() > _MOST_ENTRIES:
         return None
     dim = 1 if module.batch_first else 0
     outputs, hidden = _walk(module, sequence.detach(), inputs[1] if len(inputs) > 1 else None, dim)

@@ -83,8 +83,8 @@ class Registry:
     def name_everything(self, held: Iterable[Tensor]) -> None:
         """Give every parameter and module a name.
 
-        The names are those of ``state_dict``. Where several models are trained, each is prefixed with the variable that holds
-        it, or with its class.
+        The names are those of ``state_dict``. Where several models are trained, each is prefixed with the variable
+        that holds it, or with its class.
 
         Args:
             held: The parameters that optimizers hold; models that own none of them do not count as trained.

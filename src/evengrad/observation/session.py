@@ -1,4 +1,4 @@
-"""A watched session: hears of every event of a training loop, and looks closer on the steps that the controller picks."""
+"""A watched session: hears of every event of a training loop, and looks closer on steps that the controller picks."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from evengrad.observation.fuse import guarded, say
 from evengrad.observation.intercept import Interceptor
 from evengrad.observation.light import LightPass
 from evengrad.observation.optimizers import Held, Optimizers
+from evengrad.observation.probe_mode import ProbeMode
 from evengrad.observation.protocol import Protocol
 from evengrad.observation.registry import Registry
 from evengrad.observation.sources import calling_line
@@ -37,8 +38,8 @@ _LATER_CLOSURE = 100  # added to the nesting depth once a closure's first evalua
 class Session:
     """Handles the events of one run. Handlers are guarded: the first that raises switches the session off.
 
-    While ``idle`` is True the interceptor itself counts ``ticks`` and keeps ``glances`` at the loss, and calls ``rested`` after
-    ``resting`` steps: on steps of a fraction of a millisecond every further call would be felt.
+    While ``idle`` is True the interceptor itself counts ``ticks`` and keeps ``glances`` at the loss, and calls
+    ``rested`` after ``resting`` steps: on steps of a fraction of a millisecond every further call would be felt.
     """
 
     def __init__(self, controller: Controller, max_steps: int | None) -> None:
@@ -63,9 +64,7 @@ class Session:
         self._max_steps = max_steps
         self._protocol = Protocol(self._note)
         self._named = False
-        self._compiled = False
-        self._traces_lines = False
-        self._lines_wanted = 1  # probes whose operations are traced back to source lines
+        self._mode = ProbeMode()
         self._losses: list[float | Tensor] = []
         self._plain_losses = 0  # backward passes on one number on the host, in the last attended step
         self._depth = 0  # of optimizer steps inside one another
@@ -98,7 +97,7 @@ class Session:
         self.off, self.idle = True, False
         self.interceptor.remove()
         self.deep.disarm()
-        self._leave_eager()
+        self._mode.leave()
 
     # --- what is trained --------------------------------------------------------------------------------------------
 
@@ -112,17 +111,18 @@ class Session:
         """Note an optimizer and the line that made it."""
         self.optimizers.add(optimizer, calling_line(skip_constructor_of=optimizer))
         self._named = False
-        self._lines_wanted = max(self._lines_wanted, int(len(list(self.optimizers)) == 2))
+        if len(list(self.optimizers)) == 2:
+            self._mode.lines_wanted = max(self._mode.lines_wanted, 1)
 
     @guarded
     def compiling(self) -> None:
         """Take care that no hook of ours is traced."""
-        if not self._compiled:
-            self._compiled = True
+        if not self._mode.compiled:
+            self._mode.compiled = True
             self._note(EventKind.COMPILED)
             self.interceptor.survive_compilation()
             if self.deep.armed:
-                torch.compiler.set_stance("force_eager")
+                self._mode.force_eager()
 
     @guarded
     def saved_tensor_hooks(self, *, entering: bool) -> None:
@@ -179,7 +179,7 @@ class Session:
         """On a probe step, bring the measurement together."""
         if self.deep.armed and torch._C._current_graph_task_id() == -1:
             started = time.perf_counter()
-            self._stop_tracing_lines()
+            self._mode.stop_tracing_lines()
             with torch.no_grad():
                 self.deep.after_backward(self._scale())
             self._deep_seconds += time.perf_counter() - started
@@ -324,9 +324,9 @@ class Session:
 
     @property
     def _can_rest(self) -> bool:
-        """Whether the loop is simple enough to be counted without being followed: one optimizer, a plain loss on the host."""
+        """Whether the loop is simple enough to be counted only: one optimizer, one plain loss on the host."""
         plain = self._plain_losses == 1 and len(self.optimizers.stepped) == 1
-        return plain and not self._compiled and not self.scaling.in_use
+        return plain and not self._mode.compiled and not self.scaling.in_use
 
     def _stop_following_order(self) -> None:
         """Follow the order of the loop no longer: it has been the same for long enough."""
@@ -355,7 +355,7 @@ class Session:
         self.device = next((str(p.device.type) for p in held.live() if p is not None), "cpu")
         self.examiner.connectivity(held, self.optimizers.step, self.optimizers)
         self.deep.after_step(self.optimizers.step, self._scale(), held.index)
-        self._leave_eager()
+        self._mode.leave()
         hidden = self.deep.hooked * _HOOK_SECONDS
         self.controller.deep_done(self._deep_seconds + time.perf_counter() - started + hidden)
         self._deep_seconds = 0.0
@@ -367,25 +367,8 @@ class Session:
         """Prepare to probe the step to come, from its forward pass on."""
         started = time.perf_counter()
         self.deep.arm()
-        if self._compiled:
-            torch.compiler.set_stance("force_eager")
-        if self._lines_wanted > 0 and not torch.is_anomaly_enabled():
-            self._lines_wanted -= 1
-            self._traces_lines = True
-            # Only so that operations remember who called them; nothing is checked.
-            torch.set_anomaly_enabled(True, False)
+        self._mode.enter()
         self._deep_seconds += time.perf_counter() - started
-
-    def _stop_tracing_lines(self) -> None:
-        if self._traces_lines:
-            self._traces_lines = False
-            if torch.is_anomaly_enabled() and not torch.is_anomaly_check_nan_enabled():
-                torch.set_anomaly_enabled(False)
-
-    def _leave_eager(self) -> None:
-        self._stop_tracing_lines()
-        if self._compiled:
-            torch.compiler.set_stance("default")
 
     def _name_everything(self, *, force: bool = False) -> None:
         if self._named and not force:

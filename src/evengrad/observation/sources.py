@@ -13,8 +13,7 @@ from types import FrameType
 from evengrad.core.info import SourceLine
 
 _LIBRARY = tuple(
-    os.path.realpath(path) + os.sep
-    for path in {sysconfig.get_paths()[key] for key in ("stdlib", "platstdlib")}
+    os.path.realpath(path) + os.sep for path in {sysconfig.get_paths()[key] for key in ("stdlib", "platstdlib")}
 )
 _PACKAGE = os.path.realpath(os.path.join(os.path.dirname(__file__), "..")) + os.sep
 _FRAME = re.compile(r'\s*File "(?P<file>.+)", line (?P<line>\d+), in ')

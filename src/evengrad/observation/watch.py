@@ -43,8 +43,8 @@ def watch(
 ) -> Iterator[Monitor]:
     """Watch the training loop inside a ``with`` block.
 
-    Watching twice is watching once: an inner block yields the outer one's monitor. With ``EVENGRAD=0`` in the environment the
-    monitor sees nothing.
+    Watching twice is watching once: an inner block yields the outer one's monitor. With ``EVENGRAD=0`` in the
+    environment the monitor sees nothing.
 
     Args:
         model: The model or models; found by themselves when left out.

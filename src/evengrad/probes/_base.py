@@ -28,8 +28,8 @@ class NodeView:
     """An operation of the autograd graph, before the backward pass runs through it.
 
     ``readable`` is False where saved tensors must not be unpacked (hooks such as activation checkpointing's own them).
-    ``site`` is the name of the layer or activation site that the operation is, or "". ``spatial``: units are channels (the
-    data comes from a convolution), not last-dimension features.
+    ``site`` is the name of the layer or activation site that the operation is, or "". ``spatial``: units are channels
+    (the data comes from a convolution), not last-dimension features.
     """
 
     node: Node

@@ -32,12 +32,16 @@ def norm(tensor: Tensor) -> Number:
     if tensor.numel() == 0:
         return 0.0
     if tensor.device.type == "cpu":
-        value = torch.linalg.vector_norm(tensor, dtype=torch.float32 if tensor.dtype in _HALF else None).item()
+        value = _norm(tensor, torch.float32 if tensor.dtype in _HALF else tensor.dtype).item()
         if _SAFE_LOW < value < _SAFE_HIGH or tensor.dtype is torch.float64:
-            return value
-        return torch.linalg.vector_norm(tensor, dtype=torch.float64).item()
-    wide = torch.float32 if tensor.device.type == "mps" else torch.float64
-    return torch.linalg.vector_norm(tensor, dtype=wide)
+            return float(value)
+        return float(_norm(tensor, torch.float64).item())
+    return _norm(tensor, torch.float32 if tensor.device.type == "mps" else torch.float64)
+
+
+def _norm(tensor: Tensor, dtype: torch.dtype) -> Tensor:
+    result: Tensor = torch.linalg.vector_norm(tensor, dtype=dtype)
+    return result
 
 
 def rms(tensor: Tensor) -> Number:

@@ -23,7 +23,6 @@ def _differentiate(function: Callable[[Tensor], Tensor], inputs: Tensor) -> Tens
     with torch.enable_grad():
         leaf = inputs.detach().clone().requires_grad_(True)
         return torch.autograd.grad(function(leaf).sum(), leaf)[0]
-    return slope
 
 
 @dataclass(frozen=True)
@@ -43,7 +42,6 @@ def _leaky(inputs: Tensor, view: NodeView) -> Tensor:
 def _elu(inputs: Tensor, view: NodeView) -> Tensor:
     alpha, scale = view.attribute("alpha", 1.0), view.attribute("scale", 1.0)
     return scale * torch.where(inputs > 0, torch.ones_like(inputs), alpha * inputs.clamp(max=0).exp())
-    return slope
 
 
 def _hardtanh(inputs: Tensor, view: NodeView) -> Tensor:

@@ -34,7 +34,9 @@ class AdaptiveState(AbstractStepProbe):
             epsilon = step.groups[name].get("eps")
             if not isinstance(second, torch.Tensor) or not isinstance(epsilon, float) or epsilon <= 0:
                 continue
-            moment = thinned(second, _SAMPLE).double() if second.device.type != "mps" else thinned(second, _SAMPLE).float()
+            moment = (
+                thinned(second, _SAMPLE).double() if second.device.type != "mps" else thinned(second, _SAMPLE).float()
+            )
             betas = step.groups[name].get("betas")
             if "exp_avg_sq" in state and isinstance(betas, tuple) and "step" in state:
                 moment = moment / (1 - float(betas[1]) ** float(state["step"]))

@@ -19,8 +19,8 @@ _SAMPLE = 1 << 14  # entries of one parameter that are compared: whole rows, eve
 class Updates(AbstractStepProbe):
     """Compares parameters (a sample of each large one) before and after one step.
 
-    The update ratio is rms(ΔW)/rms(W). The realised fraction is <ΔW, u>/|u|^2 for the update u that the optimizer computed
-    in float32: 1 when nothing is lost, 0 when rounding to the weights' format swallows all of it.
+    The update ratio is rms(ΔW)/rms(W). The realised fraction is <ΔW, u>/|u|^2 for the update u that the optimizer
+    computed in float32: 1 when nothing is lost, 0 when rounding to the weights' format swallows all of it.
 
     Source:
         Own choice of the realised fraction; see the project's theory page, low precision.
@@ -76,7 +76,8 @@ def intended_update(optimizer: Optimizer, parameter: Tensor, group: Mapping[str,
     count = float(state["step"])
     mean = plain(state["exp_avg"]).float() / (1 - first**count)  # type: ignore[has-type]
     variance = plain(state["exp_avg_sq"]).float() / (1 - second**count)  # type: ignore[has-type]
-    return -rate * mean / (variance.sqrt() + float(group["eps"]))  # type: ignore[arg-type]
+    update: Tensor = -rate * mean / (variance.sqrt() + float(group["eps"]))  # type: ignore[arg-type]
+    return update
 
 
 PROBE = Updates()
