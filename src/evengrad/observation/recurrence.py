@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
@@ -43,7 +45,8 @@ def time_profile(call: RecurrentCall, registry: Registry, step: int, scale: floa
     outputs, hidden = _walk(module, sequence.detach(), inputs[1] if len(inputs) > 1 else None, dim)
     seeds = [gradient.narrow(dim, t, 1) for t in range(steps)]
     flowing = torch.autograd.grad(outputs, hidden, seeds, allow_unused=True)
-    norms = resolve([0.0 if flow is None else norm(flow.detach()) for flow in flowing])
+    flows: Sequence[Tensor | None] = flowing
+    norms = resolve([0.0 if flow is None else norm(flow.detach()) for flow in flows])
     name = registry.name_of_module(module) or ""
     return TimeProfile(step, name, "hidden", tuple(value / scale for value in norms), registry.defined(id(module)))
 
