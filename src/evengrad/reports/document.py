@@ -22,6 +22,8 @@ __all__ = ["Document", "build_document"]
 
 _SAME: Final = 0.1  # decades below which the range over a run is not worth two numbers
 
+_SHORT: Final = 60.0  # seconds below which the first probes alone may exceed the budget; own choice
+
 # Events that the reader must know of to trust the report; the others are in the table of events.
 _TOLD: Final = (
     EventKind.SCRIPT_ERROR,
@@ -53,7 +55,8 @@ def build_document(diagnosis: Diagnosis, lang: str = "en", *, html_path: str = "
         verdict_label=words.say(f"verdict.{diagnosis.verdict.value}"),
         headline=_headline(diagnosis, words),
         run=run_name(trace, words),
-        summary=_summary(diagnosis, words),
+        depth=_depth(diagnosis, words),
+        loss=_loss(trace, words),
         findings=findings,
         bars=gradient_bars(diagnosis, words),
         ledger=ledger_table(ledger, words) if ledger else None,
@@ -87,12 +90,6 @@ def _headline(diagnosis: Diagnosis, words: Texts) -> str:
     script = clean(diagnosis.trace.script).strip() or words.say("word.script")
     told = words.say("list.separator").join(counts)
     return words.say(key, counts=told, run=run_name(diagnosis.trace, words), script=script)
-
-
-def _summary(diagnosis: Diagnosis, words: Texts) -> tuple[str, ...]:
-    """Return what is worth knowing of any run: the gradient across depth, and the loss."""
-    told = (_depth(diagnosis, words), _loss(diagnosis.trace, words))
-    return tuple(sentence for sentence in told if sentence)
 
 
 def _depth(diagnosis: Diagnosis, words: Texts) -> str:
@@ -132,9 +129,14 @@ def _overhead(trace: Trace, words: Texts) -> str:
     budget = percent(cost.budget)
     if cost.run_seconds <= 0:
         return words.say("overhead.unknown", budget=budget)
-    probes = words.count("count.probes", cost.deep_steps)
+    short = cost.share > cost.budget and cost.run_seconds < _SHORT
     return words.say(
-        "overhead", share=percent(cost.share), seconds=number(cost.run_seconds), budget=budget, probes=probes
+        "overhead.short" if short else "overhead",
+        share=percent(cost.share),
+        own=number(round(cost.seconds, 2)),
+        seconds=number(cost.run_seconds),
+        budget=budget,
+        probes=words.count("count.probes", cost.deep_steps),
     )
 
 

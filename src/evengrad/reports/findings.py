@@ -68,6 +68,9 @@ def _model(trace: Trace, texts: Texts) -> str:
 
 def _when(finding: Finding, trace: Trace, texts: Texts) -> str:
     first, last = finding.first_step, finding.last_step
+    # What is measured on probes lasts, as far as anyone can tell, when the last probe still shows it.
+    if last > first and last == max((ledger.step for ledger in trace.ledgers), default=-1):
+        last = trace.steps - 1
     at = {"first": f"{first:,}", "last": f"{last:,}"}
     if first == last and trace.steps > 1:
         return texts.say("when.once", **at)

@@ -229,7 +229,8 @@ class _Page:
         document = self.document
         rows = [("label.next", document.next_step), ("label.report", document.html_path)]
         rows += [("", note) for note in document.notes]
-        rows.append(("", document.overhead))
+        closing = (document.loss, document.overhead)
+        rows.append(("", self.words.say("list.sentences").join(sentence for sentence in closing if sentence)))
         return self._labelled([row for row in rows if row[1]])
 
     def _labelled(self, rows: list[tuple[str, str]]) -> Grid:

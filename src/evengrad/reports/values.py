@@ -128,7 +128,8 @@ class Document:
     verdict_label: str
     headline: str  # one sentence: the verdict, with counts
     run: str  # "300 steps of train.py"
-    summary: tuple[str, ...]  # depth, loss: what is worth knowing of any run
+    depth: str  # the gradient across depth, in a sentence; "" where it was not measured
+    loss: str  # where the loss went; "" where it was not seen
     findings: tuple[FindingBlock, ...]
     bars: Bars | None
     ledger: LedgerTable | None
@@ -138,3 +139,8 @@ class Document:
     tables: tuple[Table, ...]
     diagnosis: Diagnosis  # what the charts are drawn from
     html_path: str = ""
+
+    @property
+    def summary(self) -> tuple[str, ...]:
+        """What is worth knowing of any run."""
+        return tuple(sentence for sentence in (self.depth, self.loss) if sentence)
