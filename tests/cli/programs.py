@@ -258,7 +258,8 @@ print("fine")
 # environment and interpreter untouched
 import gc, os, sys, threading, signal
 print([key for key in os.environ if "EVENGRAD" in key], sys.flags, sys.getrecursionlimit(), sys.getswitchinterval())
-print(gc.get_threshold(), gc.isenabled(), gc.callbacks, sys.gettrace(), sys.getprofile(), [t.name for t in threading.enumerate()])
+print(gc.get_threshold(), gc.isenabled(), gc.callbacks, sys.gettrace(), sys.getprofile())
+print([t.name for t in threading.enumerate()])
 print([signal.getsignal(s) for s in (signal.SIGINT, signal.SIGTERM, signal.SIGPIPE)], sys.excepthook, sys.warnoptions)
 # logging untouched
 import logging

@@ -43,7 +43,7 @@ def conclude(trace: Trace, folder: RunFolder | None, options: Options, end: Base
     diagnosis = attempt("diagnosis", lambda: _diagnose(trace))
     if diagnosis is None:
         return False
-    html = None if folder is None else folder.path / "report.html"
+    html = "" if folder is None else _shown(folder.path / "report.html", options.started_in)
     document = attempt("report", lambda: _build(diagnosis, options.language, html))
     if not options.quiet:
         if document is not None:
@@ -103,10 +103,10 @@ def _diagnose(trace: Trace) -> Diagnosis:
     return diagnose(trace)
 
 
-def _build(diagnosis: Diagnosis, language: Language, html: Path | None) -> Document:
+def _build(diagnosis: Diagnosis, language: Language, html_path: str) -> Document:
     from evengrad.reports.document import build_document
 
-    return build_document(diagnosis, language.value, html_path=_shown(html))
+    return build_document(diagnosis, language.value, html_path=html_path)
 
 
 def _json(diagnosis: Diagnosis) -> str:
@@ -121,14 +121,9 @@ def _html(document: Document) -> str:
     return render_html(document)
 
 
-def _shown(path: Path | None) -> str:
-    """Return a path as a person in the working directory would type it."""
-    if path is None:
-        return ""
-    try:
-        return os.path.relpath(path) if path.is_relative_to(Path.cwd()) else str(path)
-    except OSError:  # the working directory is gone
-        return str(path)
+def _shown(path: Path, folder: Path) -> str:
+    """Return a path as a person types it in the folder where the run was started."""
+    return str(path.relative_to(folder) if path.is_relative_to(folder) else path)
 
 
 def _reason(language: Language, end: BaseException | None) -> str:

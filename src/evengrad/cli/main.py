@@ -105,6 +105,7 @@ def _top(
 def _explain(problem: Exception) -> int:
     """Say in one line what typer found wrong with the command line."""
     text = str(problem.format_message() if isinstance(problem, typer.BadParameter) else problem)
+    text = text.replace("Value error, ", "")
     context = getattr(problem, "ctx", None)
     path = context.command_path if context is not None else "evengrad"
     say(f"{text[:1].lower()}{text[1:].rstrip('.')}; see '{path} --help'")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -30,6 +31,7 @@ class Options:
     Attributes:
         budget: Share of run time that watching may cost, above 0 and at most 1.
         steps: How many optimizer steps to watch; None for all.
+        started_in: Where the user is.
         base: Folder that holds ``.evengrad``.
         json: A further place for the JSON report.
         html: A further place for the HTML report.
@@ -40,6 +42,7 @@ class Options:
 
     budget: float
     steps: int | None
+    started_in: Path
     base: Path
     json: Path | None
     html: Path | None
@@ -51,8 +54,8 @@ class Options:
     def check(
         cls,
         *,
-        budget: float,
-        steps: int | None,
+        budget: str,
+        steps: str | None,
         output: Path | None,
         json: Path | None,
         html: Path | None,
@@ -65,16 +68,13 @@ class Options:
         Raises:
             UsageError: one of them does not.
         """
-        if not 0 < budget <= 1:  # also refuses nan
-            raise UsageError(f"--budget is {budget:g}: expected a share of run time above 0, at most 1 (0.01 is 1 %)")
-        if steps is not None and steps < 1:
-            raise UsageError(f"--steps is {steps}: expected a number of optimizer steps, at least 1")
         base = (output or Path()).absolute()
         if base.exists() and not base.is_dir():
             raise UsageError(f"--output is {str(output)!r}, a file: expected a folder")
         return cls(
-            budget=budget,
-            steps=steps,
+            budget=share(budget),
+            steps=None if steps is None else count(steps),
+            started_in=Path.cwd(),
             base=base,
             json=writable_file("--json", json),
             html=writable_file("--html", html),
@@ -82,6 +82,32 @@ class Options:
             language=language,
             quiet=quiet,
         )
+
+
+def share(text: str) -> float:
+    """Return the value of ``--budget``.
+
+    Raises:
+        UsageError: it is not a share.
+    """
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 < value <= 1:  # also refuses nan
+        raise UsageError(f"--budget is {text}: expected a share of run time above 0 and at most 1; 0.01 is 1 %")
+    return value
+
+
+def count(text: str) -> int:
+    """Return the value of ``--steps``.
+
+    Raises:
+        UsageError: it is not a number of steps.
+    """
+    if not (text.isascii() and text.isdecimal() and int(text) > 0):
+        raise UsageError(f"--steps is {text}: expected a number of optimizer steps, at least 1")
+    return int(text)
 
 
 def writable_file(option: str, path: Path | None) -> Path | None:

@@ -6,6 +6,8 @@ import logging
 import sys
 from typing import TextIO
 
+from evengrad.errors import EvengradError
+
 logger = logging.getLogger(__name__)
 
 
@@ -35,6 +37,8 @@ def describe(error: BaseException) -> str:
         text = " ".join(str(error).split())
     except Exception:  # an exception class of the user's own, whose text fails
         return type(error).__name__
+    if isinstance(error, EvengradError):
+        return text
     if isinstance(error, OSError) and error.strerror:
         return f"{error.strerror}: {error.filename}" if error.filename else error.strerror
     return f"{type(error).__name__}: {text}" if text else type(error).__name__

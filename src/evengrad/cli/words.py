@@ -8,19 +8,19 @@ from evengrad.cli.options import Language
 
 _WORDS: Final = {
     Language.EN: {
-        "unknown": "verdict unknown: no optimizer step was seen in this process; {reason}",
-        "no-torch": "torch was never imported in it",
-        "children": "child processes did the work ({seconds} s of CPU), and they are not watched: "
-        "watch the training script itself, or train in the main process",
+        "unknown": "likely reason: {reason}",
+        "no-torch": "this process never imported torch",
+        "children": "child processes did the work ({seconds} s of CPU), and only this process is watched: "
+        "run the training script itself, or train in the main process",
         "script-failed": "the script ended with {error} before its first step",
         "no-step": "torch was imported, but no torch.optim optimizer made a step",
         "early": "step {step}: {message} (details at the end)",
     },
     Language.ZH_TW: {
-        "unknown": "無法判定：這個行程裡沒有看到任何優化器更新；{reason}",
-        "no-torch": "它從未匯入 torch",
-        "children": "工作是由子行程完成的（CPU 時間 {seconds} 秒），而子行程不在觀察範圍內："
-        "請直接觀察訓練腳本，或改在主行程訓練",
+        "unknown": "可能的原因：{reason}",
+        "no-torch": "這個行程從未匯入 torch",
+        "children": "工作是由子行程完成的（CPU 時間 {seconds} 秒），而受觀察的只有這個行程："
+        "請直接執行訓練腳本，或改在主行程訓練",
         "script-failed": "腳本在第一步更新之前就以 {error} 結束",
         "no-step": "已匯入 torch，但沒有任何 torch.optim 優化器執行過更新",
         "early": "第 {step} 步：{message}（細節見最後的報告）",

@@ -28,10 +28,10 @@ def run(
         typer.Option("--output", "-o", metavar="DIR", help="Keep the run folder under DIR/.evengrad, not ./.evengrad."),
     ] = None,
     budget: Annotated[
-        float, typer.Option(metavar="SHARE", help="Share of run time that watching may cost: 0.01 is 1 %.")
-    ] = 0.01,
+        str, typer.Option(metavar="SHARE", help="Share of run time that watching may cost: 0.01 is 1 %.")
+    ] = "0.01",
     steps: Annotated[
-        int | None,
+        str | None,
         typer.Option(metavar="N", help="Watch the first N optimizer steps only; the script runs on, unwatched."),
     ] = None,
     fail_on: Annotated[
