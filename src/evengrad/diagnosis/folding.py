@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from evengrad.core.finding import Finding, Severity
-from evengrad.diagnosis.links import OWNERS, TABLE
+from evengrad.diagnosis.links import OWNERS, ROOTS, TABLE
 
 
 def fold(findings: Sequence[Finding]) -> tuple[Finding, ...]:
@@ -15,8 +15,10 @@ def fold(findings: Sequence[Finding]) -> tuple[Finding, ...]:
     Chains are resolved to their root. A root takes the severity of its worst consequence. Information never explains a
     warning or an error: what is no fault has no faults as consequences.
     """
+    findings = sorted(findings, key=_rank)
     parents: dict[int, int] = {}
-    for index in range(len(findings)):
+    # Symptoms look for their causes first, so that of two that could explain each other the root stays one.
+    for index in reversed(range(len(findings))):
         parent = _parent(findings, index, parents)
         if parent is not None:
             parents[index] = parent
@@ -25,6 +27,12 @@ def fold(findings: Sequence[Finding]) -> tuple[Finding, ...]:
         folded[_root(index, parents)].append(findings[index])
     roots = [_with_consequences(findings[index], consequences) for index, consequences in folded.items()]
     return tuple(sorted(roots, key=lambda finding: (-finding.severity.rank, finding.first_step, finding.rule)))
+
+
+def _rank(finding: Finding) -> tuple[int, int, str, tuple[str, ...]]:
+    """Return a key that puts roots before symptoms, whatever the order in which rules spoke."""
+    place = ROOTS.index(finding.rule) if finding.rule in ROOTS else len(ROOTS)
+    return place, finding.first_step, finding.rule, finding.modules
 
 
 def _parent(findings: Sequence[Finding], index: int, parents: dict[int, int]) -> int | None:

@@ -142,7 +142,8 @@ TABLE: tuple[Link, ...] = (
     *_row("dead-units", "vanishing-gradient", When.ANY, effect_only=frozenset({_C.DEAD_UNITS})),
     *_row("dead-units", "no-gradient constant-output update-too-small bad-initialisation", When.ANY, effect_not=_CUT),
     # A gradient that is lost on its way: what made it so is its cause, what does not move is its consequence.
-    *_row("vanishing-gradient", "saturated-activation bad-initialisation dead-units", When.ANY),
+    *_row("vanishing-gradient", "dead-units", When.ANY, root_not=frozenset({_C.DEAD_UNITS})),
+    *_row("vanishing-gradient", "saturated-activation bad-initialisation", When.ANY),
     *_row("vanishing-gradient", "update-too-small constant-output", When.ANY),
     *_row("vanishing-gradient", "no-gradient", When.ANY, effect_not=_CUT),
     # Symptoms that explain only other symptoms.
@@ -157,3 +158,6 @@ TABLE: tuple[Link, ...] = (
     *_row("constant-output", "update-too-small", When.ANY),
 )  # fmt: skip
 """The rows, roots first."""
+
+ROOTS = tuple(dict.fromkeys(link.root for link in TABLE))
+"""The rules that explain others, in the order of the table: of two that could explain each other, the first does."""
