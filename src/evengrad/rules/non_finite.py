@@ -128,7 +128,7 @@ class NonFinite(AbstractRule):
                 modules=(where.module,) if where.module else (),
                 parameters=where.parameters,
                 source=lines(where.source),
-                evidence=self._evidence(trace, seen),
+                evidence=self._evidence(trace, seen, where.parameters),
                 cause=self._cause(trace, where),
                 message_key=key,
                 values=values,
@@ -159,13 +159,13 @@ class NonFinite(AbstractRule):
             return self.say(where.phase, place=inside, **shown)
         return self.say(f"{where.phase}-script", **shown)
 
-    def _evidence(self, trace: Trace, seen: Toll) -> tuple[Evidence, ...]:
+    def _evidence(self, trace: Trace, seen: Toll, lost: tuple[str, ...]) -> tuple[Evidence, ...]:
         allowed = self.frequent * trace.steps if seen.survived else 0.0
         found = [Evidence("losses that are not finite", float(seen.losses), allowed, "steps")]
         if seen.gradients:
             found.append(Evidence("gradients that are not finite", float(seen.gradients), 0.0, "steps"))
         if seen.weights_lost:
-            found.append(Evidence("weights are lost", 1.0, 0.0, "1"))
+            found.append(Evidence("weight tensors that are not finite", float(max(1, len(lost))), 0.0, "tensors"))
         return tuple(found)
 
     def _cause(self, trace: Trace, where: Origin) -> Cause | None:

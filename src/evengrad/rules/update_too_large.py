@@ -82,7 +82,7 @@ class UpdateTooLarge(AbstractRule):
         "{last}, no better than at the start ({first}).",
         "collapses": "The first updates made all samples alike at `{layer}`: what tells them apart fell {times} "
         "times; the loss stays at {last}.",
-        "cause-learning-rate": "the learning rate {rate}",
+        "cause-learning-rate": "at the learning rate {rate} each step is too long for these weights",
         "cause-warmup": "the learning rate {rate} applies from the first step on, in a network with attention",
     }
 
