@@ -62,6 +62,7 @@ class TraceBuilder:
     """
 
     def __init__(self, steps: int = 100, script: str = "train.py") -> None:
+        self._series: dict[tuple[Statistic, str], Series] = {}
         self.trace = Trace(
             steps=steps,
             script=script,
@@ -74,7 +75,7 @@ class TraceBuilder:
 
     def build(self) -> Trace:
         """Return the trace."""
-        return self.trace
+        return replace(self.trace, series={**self.trace.series, **self._series})
 
     def change(self, **fields: object) -> TraceBuilder:
         """Set fields of the trace (``completed=False``, ``environment=…``) as they are."""
@@ -123,8 +124,8 @@ class TraceBuilder:
         """Add a series; see :func:`series` for ``values``."""
         deep = statistic.scope in (Scope.MODULE, Scope.ACTIVATION) or statistic in _DEEP
         usual = probe_steps(self.trace.steps) if deep else range(self.trace.steps)
-        added = {(statistic, subject): series(values, list(usual if steps is None else steps))}
-        return self.change(series={**self.trace.series, **added})
+        self._series[statistic, subject] = series(values, list(usual if steps is None else steps))
+        return self
 
     def per_layer(
         self, statistic: Statistic, *, first: float, last: float, steps: Sequence[int] | None = None
