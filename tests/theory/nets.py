@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 
 from evengrad.theory import Activation, Initialisation
@@ -15,7 +17,7 @@ def gradient_norms(
     rng = np.random.default_rng(seed)
     pre = [np.sqrt(q_0) * rng.standard_normal((batch, widths[0]))]
     weights = []
-    for fan_in, fan_out in zip(widths[:-1], widths[1:], strict=True):
+    for fan_in, fan_out in itertools.pairwise(widths):
         weights.append(rng.standard_normal((fan_in, fan_out)) * np.sqrt(initialisation.weight_variance / fan_in))
         bias = rng.standard_normal(fan_out) * np.sqrt(initialisation.bias_variance)
         pre.append(_apply(activation.value, pre[-1]) @ weights[-1] + bias)

@@ -19,7 +19,15 @@ from evengrad.theory.criticality import (
     half_stable_points,
     poincare_gap,
 )
-from evengrad.theory.finite_width import NullBand, backward_fluctuation, forward_fluctuation, moment_ratio, null_band
+from evengrad.theory.finite_width import (
+    LayerNoise,
+    NullBand,
+    backward_fluctuation,
+    forward_fluctuation,
+    layer_noise,
+    moment_ratio,
+    null_band,
+)
 from evengrad.theory.gain import Gains, gains, torch_gain
 from evengrad.theory.isometry import jacobian_spread
 from evengrad.theory.lookup import ActivationLike, as_activation, known_activations
@@ -82,6 +90,7 @@ __all__ = [
     "Initialisation",
     "InitialisationRow",
     "Interval",
+    "LayerNoise",
     "MeanFieldPicture",
     "Moments",
     "NullBand",
@@ -118,6 +127,7 @@ __all__ = [
     "half_stable_points",
     "jacobian_spread",
     "known_activations",
+    "layer_noise",
     "layer_norm_factor",
     "loss_scale",
     "lstm_recurrence",

@@ -23,6 +23,8 @@ class Moments:
         slope_square: E phi'(h)^2, without the impulses that jumps would add.
         slope_fourth: E phi'(h)^4.
         square_growth: d/dq E phi(h)^2; holds at kinks and jumps.
+        slope_square_growth: d/dq E phi'(h)^2.
+        joint: E phi(h)^2 phi'(h)^2.
     """
 
     q: float
@@ -32,6 +34,8 @@ class Moments:
     slope_square: float
     slope_fourth: float
     square_growth: float
+    slope_square_growth: float
+    joint: float
 
     @property
     def variance(self) -> float:
@@ -56,14 +60,18 @@ def moments(activation: Activation, q: float) -> Moments:
     """
     rule = gaussian_rule(activation, q)
     values, slopes = activation.value(rule.x), activation.derivative(rule.x)
-    at_zero = float(activation.value(np.zeros(1))[0])
-    growth = rule.expect((values**2 - at_zero**2) * (rule.z**2 - 1)) / (2 * q)
+    squares, slope_squares = values**2, slopes**2
+    by_parts = (rule.z**2 - 1) / (2 * q)
+    # A constant drops out exactly; subtracting it keeps small variances from cancelling.
+    at_zero = float(activation.value(np.zeros(1))[0]) ** 2
     return Moments(
         q=q,
         mean=rule.expect(values),
-        square=rule.expect(values**2),
-        fourth=rule.expect(values**4),
-        slope_square=rule.expect(slopes**2),
-        slope_fourth=rule.expect(slopes**4),
-        square_growth=growth,
+        square=rule.expect(squares),
+        fourth=rule.expect(squares**2),
+        slope_square=rule.expect(slope_squares),
+        slope_fourth=rule.expect(slope_squares**2),
+        square_growth=rule.expect((squares - at_zero) * by_parts),
+        slope_square_growth=rule.expect((slope_squares - float(slope_squares.mean())) * by_parts),
+        joint=rule.expect(squares * slope_squares),
     )

@@ -93,7 +93,7 @@ def edge_of_chaos(activation: Activation, q: float = 1.0) -> EdgeOfChaos:
     """
     m = moments(activation, q)
     residual = q * m.slope_square - m.square
-    if m.slope_square == 0:
+    if q * m.slope_square <= _ROUNDING**2 * m.square:
         return EdgeOfChaos(q, math.inf, -math.inf, math.nan, m.mean, residual, Obstacle.FLAT)
     weight_variance = 1 / m.slope_square
     if abs(residual) <= _ROUNDING * m.square:

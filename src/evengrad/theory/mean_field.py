@@ -15,12 +15,12 @@ from evengrad.theory.averages import Moments, moments
 from evengrad.theory.quadrature import LARGEST_VARIANCE, SMALLEST_VARIANCE
 
 # Where fixed points are looked for: four per decade, off the round values at which people place them.
-_GRID = 10.0 ** (np.linspace(-10, 7.75, 72) + 0.037)
+_GRID = 10.0 ** (np.linspace(-10, 5.75, 64) + 0.037)
 _MARGINAL = 1e-13  # |ln(V(q) / q)| below this is a fixed point to rounding
 _NEAR = 0.01
 _ROUNDING = 1e-12
 _ITERATIONS = 100
-_CYCLE_ITERATIONS = 5000
+_SETTLED = 1e-15
 
 
 class Phase(Enum):
@@ -108,7 +108,10 @@ def fixed_points(activation: Activation, initialisation: Initialisation) -> tupl
 
 
 def q_star(activation: Activation, initialisation: Initialisation, *, q_0: float = 1.0) -> float:
-    """Return the variance that depth leads to: 0, a fixed point, ``inf``, or ``nan`` if it never settles.
+    """Return the variance that depth leads to: a fixed point, which may be 0, or ``inf``.
+
+    It never cycles: sqrt(q) E phi^2 grows with q, so the map falls more slowly than 1 / sqrt(q), while between the two
+    points of a cycle it would fall like 1 / q; and where there are no cycles of two there are no longer ones.
 
     A net that starts within 1 % of a fixed point is taken to sit on it, even on an unstable one (GELU, SiLU): which way
     it leaves, and when, is decided by rounding of the published constants and by finite width.
@@ -121,25 +124,23 @@ def q_star(activation: Activation, initialisation: Initialisation, *, q_0: float
     Source:
         Poole et al., NeurIPS 2016, section 2. There may be several fixed points; this is the one reached from ``q_0``.
     """
-    drift = _drift(activation, initialisation)
     if initialisation.weight_variance == 0:
         return initialisation.bias_variance
+    drift = _drift(activation, initialisation)
     near = [point.q for point in fixed_points(activation, initialisation) if abs(point.q / q_0 - 1) <= _NEAR]
     if near or abs(drift(q_0)) < _MARGINAL:
         return near[0] if near else q_0
-    q, direction = q_0, math.copysign(1.0, drift(q_0))
+    q = q_0
     for _ in range(_ITERATIONS):
         following = variance_map(activation, q, initialisation)
         if following >= LARGEST_VARIANCE:
             return math.inf
         if following <= SMALLEST_VARIANCE:
             return 0.0
-        if (following - q) * direction < 0:
-            return _settle(activation, q, initialisation)
-        if abs(following - q) <= 1e-15 * q:
+        if abs(following - q) <= _SETTLED * q:
             return following
         q = following
-    return _next_fixed_point(drift, q, direction)
+    return _next_fixed_point(drift, q)
 
 
 def phase(factor: float, *, tolerance: float = 1e-3) -> Phase:
@@ -195,25 +196,15 @@ def _root(function: Callable[[float], float], low: float, high: float) -> float:
     return math.exp(found)
 
 
-def _settle(activation: Activation, q: float, initialisation: Initialisation) -> float:
-    """Iterate a map that is not monotone until it settles."""
-    for _ in range(_CYCLE_ITERATIONS):
-        following = variance_map(activation, q, initialisation)
-        if abs(following - q) <= 1e-14 * q:
-            return following
-        q = following
-    return math.nan
-
-
-def _next_fixed_point(drift: Callable[[float], float], q: float, direction: float) -> float:
-    """Find the first fixed point on the way up or down; the map is monotone there and progress slow."""
-    ahead = _GRID[q < _GRID] if direction > 0 else _GRID[q > _GRID][::-1]
-    for step in ahead:
-        next_q = float(step)
-        value = drift(next_q)
+def _next_fixed_point(drift: Callable[[float], float], q: float) -> float:
+    """Find the first fixed point on the way up or down, where iteration makes slow progress."""
+    rises = drift(q) > 0
+    for step in _GRID[q < _GRID] if rises else _GRID[q > _GRID][::-1]:
+        following = float(step)
+        value = drift(following)
         if abs(value) < _MARGINAL:
-            return next_q
-        if value * direction < 0:
-            return _root(drift, min(q, next_q), max(q, next_q))
-        q = next_q
-    return math.inf if direction > 0 else 0.0
+            return following
+        if (value > 0) != rises:
+            return _root(drift, min(q, following), max(q, following))
+        q = following
+    return math.inf if rises else 0.0

@@ -36,7 +36,7 @@ class NumberFormat:
 
     @property
     def underflow(self) -> float:
-        """Numbers up to this size round to 0: half the smallest one."""
+        """Numbers up to this size round to 0: half the smallest one (for float64 itself 0)."""
         return self.smallest / 2
 
     @property

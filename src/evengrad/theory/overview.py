@@ -112,7 +112,7 @@ class MeanFieldPicture:
         chosen: Where they come from: ``"given"``, ``"critical"``, or ``"pytorch-default"`` if there is no critical one.
         depth: Layers L.
         q_0: Pre-activation variance of the first layer.
-        q_star: Variance in the long run: a number, 0, ``inf``, or ``nan`` if it does not settle.
+        q_star: Variance in the long run; may be 0 or ``inf``.
         fixed_points: Every variance that a layer keeps.
         gradient_factor: chi_1 at ``q_star``.
         variance_growth: chi_par at ``q_star``.
@@ -199,8 +199,8 @@ def picture(
     critical = edge_of_chaos(found, q_0)
     initialisation, chosen = _choose(critical, weight_variance, bias_variance)
     long_run = q_star(found, initialisation, q_0=q_0)
-    # Limits at 0 and at infinity are taken at the ends of what quadrature covers; a cycle is judged where it starts.
-    q = q_0 if math.isnan(long_run) else min(max(long_run, SMALLEST_VARIANCE), LARGEST_VARIANCE)
+    # Limits at 0 and at infinity are taken at the ends of what quadrature covers.
+    q = min(max(long_run, SMALLEST_VARIANCE), LARGEST_VARIANCE)
     factor, growth = gradient_factor(found, q, initialisation), variance_growth(found, q, initialisation)
     correlation = correlation_star(found, q, initialisation)
     slope = correlation_slope(found, correlation, q, initialisation)
@@ -269,7 +269,7 @@ def _row(
     name: str, activation: Activation, initialisation: Initialisation, depth: int, q_0: float
 ) -> InitialisationRow:
     long_run = q_star(activation, initialisation, q_0=q_0)
-    factor = gradient_factor(activation, q_0 if math.isnan(long_run) else long_run, initialisation)
+    factor = gradient_factor(activation, long_run, initialisation)
     total = propagate(uniform_chain(activation, initialisation, depth), q_0=q_0).attenuation
     return InitialisationRow(name, initialisation, long_run, factor, phase(factor), total)
 

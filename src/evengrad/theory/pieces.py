@@ -16,8 +16,9 @@ from evengrad.theory._arrays import Array, IntArray, RealFunction
 
 NODES = 16
 TOLERANCE = 1e-13
-MOST_PANELS = 400_000
+MOST_PANELS = 150_000
 _FINEST_STEP = 0.25  # panels are at most this coarse round the origin before any adaptation
+_FAR_SHARE = 1e-6  # what is smaller than this share of the largest value need not be resolved to its own scale
 _INSIDE = 1.0 - 1e-9  # nodes stay inside their panel: the end of a panel may be a jump
 
 _NODES_AT: Array = _INSIDE * np.cos(np.pi * np.arange(NODES - 1, -1, -1) / (NODES - 1))
@@ -105,13 +106,15 @@ def resolve(
         middle, half = (left + right) / 2, (right - left) / 2
         points = middle[:, None] + half[:, None] * _NODES_AT
         values = _evaluate(function, points)
-        if not done and not typical:
+        size = np.abs(values).max(axis=1)
+        if not done:
             typical = float(np.abs(values[np.abs(points) <= max(abs(low), abs(high)) / 8]).max(initial=0.0))
+        typical = max(typical, _FAR_SHARE * float(size.max()))
         series = values @ _TO_COEFFICIENTS.T
         # The argument is rounded too: far out, sin(x) is known only to |x| eps.
         steepest = np.abs(np.diff(values, axis=1) / np.diff(_NODES_AT)).max(axis=1) / half
         rounding = 2 * eps * np.abs(points).max(axis=1) * steepest
-        tail, size = np.abs(series[:, -3:]).max(axis=1), np.abs(values).max(axis=1)
+        tail = np.abs(series[:, -3:]).max(axis=1)
         smooth = tail <= tolerance * np.maximum(size, typical) + rounding
         smooth |= half <= np.maximum(finest, 2.0**-51 * np.abs(middle))
         done.append((left[smooth], right[smooth], series[smooth], (tail + rounding + 4 * eps * size)[smooth]))

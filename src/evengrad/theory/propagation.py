@@ -9,7 +9,7 @@ from itertools import accumulate, pairwise
 
 from evengrad.theory.activation import Activation
 from evengrad.theory.correlation import correlation_map
-from evengrad.theory.finite_width import NullBand, backward_fluctuation, null_band
+from evengrad.theory.finite_width import NullBand, layer_noise, null_band
 from evengrad.theory.mean_field import Initialisation, gradient_factor, variance_map
 from evengrad.theory.quadrature import LARGEST_VARIANCE, SMALLEST_VARIANCE
 
@@ -89,9 +89,10 @@ def propagate(layers: Sequence[ChainLayer], *, q_0: float | None = None, input_s
     q = first.weight_variance * input_square + first.bias_variance if q_0 is None else q_0
     if not q > 0:
         raise ValueError(f"expected a positive pre-activation variance in the first layer, got {q:g}")
-    variances, factors = [q], []
+    variances, factors, noise = [q], [], []
     for layer, following in pairwise(layers):
         factors.append(gradient_factor(layer.activation, q, following.initialisation))
+        noise.append(layer_noise(layer.activation, q, following.initialisation, layer.width))
         q = _bounded(variance_map(layer.activation, q, following.initialisation))
         variances.append(q)
     steps = (math.log10(factor) / 2 if factor > 0 else -math.inf for factor in reversed(factors))
@@ -99,7 +100,7 @@ def propagate(layers: Sequence[ChainLayer], *, q_0: float | None = None, input_s
         q=tuple(variances),
         factors=tuple(factors),
         decades=tuple(accumulate(steps, initial=0.0))[::-1],
-        band=_band(layers, variances),
+        band=null_band(noise),
     )
 
 
@@ -130,13 +131,6 @@ def correlate(
 
 def _same(layer: ChainLayer, following: ChainLayer, correlations: Sequence[float]) -> bool:
     return layer == following and abs(correlations[-1] - correlations[-2]) < _SETTLED
-
-
-def _band(layers: Sequence[ChainLayer], variances: Sequence[float]) -> NullBand:
-    """Spread from the units that the gradient passes: those of all layers but the last."""
-    passed = [(layer, q) for layer, q in zip(layers[:-1], variances, strict=False) if layer.width > 0]
-    fluctuations = [backward_fluctuation(layer.activation, q) for layer, q in passed]
-    return null_band(fluctuations, [layer.width for layer, _ in passed])
 
 
 def _bounded(q: float) -> float:

@@ -12,7 +12,7 @@ from evengrad.theory._smooth import normal_density
 from evengrad.theory.activation import Activation, breakpoints
 
 SMALLEST_VARIANCE = 1e-20
-LARGEST_VARIANCE = 1e8
+LARGEST_VARIANCE = 1e6  # at infinity, limits are taken here; they are right to about 1e-3
 
 _LEGENDRE = np.polynomial.legendre.leggauss(20)
 _PAIR_LEGENDRE = np.polynomial.legendre.leggauss(12)  # squared in number; 3e-15 for every activation known here
@@ -47,7 +47,13 @@ def gaussian_rule(activation: Activation, variance: float) -> Rule:
         raise ValueError(f"expected a variance in [{SMALLEST_VARIANCE:g}, {LARGEST_VARIANCE:g}], got {variance:g}")
     deviation = float(np.sqrt(variance))
     for reach in _REACHES:
-        rule = _rule(breakpoints(activation, reach * deviation), deviation, reach)
+        try:
+            ends = breakpoints(activation, reach * deviation)
+        except ValueError:
+            if reach == _REACHES[0]:
+                raise
+            break  # it overflows where its second moment would be decided
+        rule = _rule(ends, deviation, reach)
         squares = rule.weights * activation.value(rule.x) ** 2
         tail = float(squares[np.abs(rule.z) > 0.75 * reach].sum())
         if tail <= _NEGLIGIBLE * float(squares.sum()):
