@@ -8,7 +8,7 @@ from collections import deque
 _FIRST_LIGHT = 10  # steps that are always measured lightly
 _BASE_SHARE, _LIGHT_SHARE, _DEEP_SHARE = 0.25, 0.3, 0.45  # of the budget, for the three tiers
 _LONGEST_LIGHT, _LONGEST_DEEP = 500, 20_000  # steps between two looks at most
-_LONGEST_REST = 64  # steps in a row of which only the loss is seen, at most
+_LONGEST_REST = 1024  # steps in a row of which only the loss is seen, at most
 _BORROWED_PROBES, _BORROWED_SECONDS = 6, 0.05  # early deep probes go beyond the budget, within these
 _RECENT = 9  # samples whose median is believed: one preemption must not blind us
 
@@ -71,7 +71,8 @@ class Controller:
         self.own_seconds += seconds
         self._light_costs.append(seconds)
         allowed = self.budget * _LIGHT_SHARE * _median(self._step_times)
-        period = int(_median(self._light_costs) / allowed) + 1 if allowed > 0 else 1
+        cost = _median(self._light_costs)
+        period = int(cost / allowed) + 1 if allowed > 0 else 1
         self._next_light = step + min(max(period, 1), _LONGEST_LIGHT)
 
     def deep_done(self, seconds: float) -> None:
@@ -110,9 +111,7 @@ class Controller:
         cost = _median(self._base_costs)
         if allowed <= 0 or cost <= allowed:
             return 0
-        steps = min(int(cost / allowed), _LONGEST_REST)
-        # Wake for the next light step rather than miss it by a few.
-        return max(min(steps, self._next_light - step - 1), min(steps, 8))
+        return min(int(cost / allowed) + 1, _LONGEST_REST)
 
     def share(self) -> float:
         """Return own seconds over the seconds between the first and the last attended optimizer step."""

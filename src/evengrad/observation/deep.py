@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
 
 import torch
@@ -12,7 +12,7 @@ from torch import Tensor
 from evengrad.core.discover import catalogue
 from evengrad.core.event import EventKind
 from evengrad.core.info import SiteInfo, SourceLine
-from evengrad.core.ledger import TimeProfile
+from evengrad.core.ledger import Ledger, TimeProfile
 from evengrad.core.statistic import Statistic
 from evengrad.observation.calls import CallRecorder
 from evengrad.observation.graph import Graph, Measurement, Operation
@@ -81,6 +81,7 @@ class DeepProbe:
         self._measurement: Measurement | None = None
         self._builder: PathBuilder | None = None
         self._profiles: list[TimeProfile] = []
+        self._ledger: Ledger | None = None
         self._view: StepView | None = None
         self._lines: dict[tuple[str, str], SourceLine] = {}
         self.layers: dict[str, tuple[int, SiteInfo]] = {}
@@ -103,7 +104,7 @@ class DeepProbe:
         if self._measurement is not None:
             self._measurement.disarm()
         self._measurement, self._builder, self._view = None, None, None
-        self._readings, self._profiles = [], []
+        self._readings, self._profiles, self._ledger = [], [], None
         self._hooks.clear()
 
     def before_backward(self, roots: Sequence[Tensor]) -> Graph | None:
@@ -191,6 +192,9 @@ class DeepProbe:
             if self._is_fused(call.module):
                 profile = time_profile(call, self._registry, 0, scale)
                 self._profiles += [profile] if profile is not None else []
+        self._profiles += self._builder.time_profiles(scale)
+        # Now, since the weights are about to change; which step this is will be known when the optimizer steps.
+        self._ledger = self._builder.ledger(scale)
         self.calls.clear()
 
     def _is_fused(self, module: torch.nn.Module) -> bool:
@@ -246,12 +250,9 @@ class DeepProbe:
             if operation.site and not operation.is_layer:
                 known = SiteInfo(operation.site, operation.module, operation.name, operation.source)
                 self.activations.setdefault(operation.site, known)
-        profiles = [*self._builder.time_profiles(step, scale), *(_at(profile, step) for profile in self._profiles)]
-        ledger = self._builder.ledger(step, scale, optimizer)
-        if ledger is not None:
-            self._store.add_ledger(ledger, profiles)
-        else:
-            self._store.add_profiles(profiles)
+        self._store.add_profiles([replace(profile, step=step) for profile in self._profiles])
+        if self._ledger is not None:
+            self._store.add_ledger(replace(self._ledger, step=step, optimizer=optimizer))
         self._note_non_finite(step)
 
     def _know_layer(self, operation: Operation, depth: int, dtype: str) -> None:
@@ -281,7 +282,3 @@ class DeepProbe:
     def layer_infos(self) -> tuple[SiteInfo, ...]:
         """Return the layer sites, nearest the data first."""
         return tuple(info for _, info in sorted(self.layers.values(), key=lambda pair: pair[0]))
-
-
-def _at(profile: TimeProfile, step: int) -> TimeProfile:
-    return TimeProfile(step, profile.module, profile.axis, profile.norms, profile.source)

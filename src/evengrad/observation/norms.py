@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from evengrad.probes._sizes import norm, plain, resolve
+from evengrad.probes._sizes import HALF, norm, plain, resolve
 
 _SAFE_LOW, _SAFE_HIGH = 1e-15, 1e15
 
@@ -50,9 +50,11 @@ def fused_norms(tensors: Sequence[Tensor | None]) -> PendingNorms:
             else:
                 (known[position],) = resolve([norm(tensor)])
         pending = []
-        for positions in groups.values():
+        for (_, dtype), positions in groups.items():
             dense = [plain(tensor) for tensor in (tensors[i] for i in positions) if tensor is not None]
-            pending.append((positions, torch.stack(torch._foreach_norm(dense))))
+            pending.append(
+                (positions, torch.stack(torch._foreach_norm(dense, 2, torch.float32 if dtype in HALF else None)))
+            )
         result = PendingNorms(len(tensors), pending, known)
         if all(stacked.device.type == "cpu" for _, stacked in pending):
             _recheck(result, tensors)

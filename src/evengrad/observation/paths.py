@@ -100,13 +100,11 @@ class PathBuilder:
         assert target is not None
         return float(self._measured.potentials.get(target, math.nan))
 
-    def ledger(self, step: int, scale: float, optimizer: int) -> Ledger | None:
-        """Return the ledger of the pass; None when it has fewer than two layers on a way.
+    def ledger(self, scale: float) -> Ledger | None:
+        """Return the ledger of the pass, with step 0; None when it has fewer than two layers on a way.
 
         Args:
-            step: Optimizer step that the pass belongs to.
             scale: Loss scale in force.
-            optimizer: Index of the optimizer that steps on this gradient.
         """
         first = self.first_layer()
         if first is None:
@@ -127,7 +125,7 @@ class PathBuilder:
         start, end = arrived[-1], self._size_at(inner[0])
         operations = self._graph.operations
         return Ledger(
-            step=step,
+            step=0,
             first=operations[first].site,
             last=operations[last].site,
             attenuation=decades(end, start),
@@ -137,7 +135,6 @@ class PathBuilder:
             rms_correction=0.5 * math.log10(self._measured.entries[last] / self._measured.entries[first]),
             layers=len(layers),
             steps_in_time=self._reuse(layers),
-            optimizer=optimizer,
         )
 
     def _size_at(self, hop: _Hop) -> float:
@@ -193,7 +190,7 @@ class PathBuilder:
         most = max(uses.values())
         return most if most >= _FEWEST_USES else 1
 
-    def time_profiles(self, step: int, scale: float) -> list[TimeProfile]:
+    def time_profiles(self, scale: float) -> list[TimeProfile]:
         """Return, for each weight that is used again and again, the gradient at its uses in order of time."""
         uses: dict[str, list[int]] = {}
         for index in self._graph.layers():
@@ -205,7 +202,7 @@ class PathBuilder:
             indices.sort(key=lambda index: self._graph.operations[index].sequence)
             norms = tuple(self._measured.sizes.get(index, math.nan) / scale for index in indices)
             operation = self._graph.operations[indices[0]]
-            profiles.append(TimeProfile(step, operation.module, "hidden", norms, operation.source))
+            profiles.append(TimeProfile(0, operation.module, "hidden", norms, operation.source))
         return profiles
 
     def _chained(self, indices: list[int]) -> bool:

@@ -75,7 +75,7 @@ class Registry:
     def roots(self) -> list[nn.Module]:
         """Return the modules that are no other's child, unwrapped, in the order in which they were made."""
         alive = list(self.alive())
-        children = {id(child) for module in alive for child in module._modules.values() if child is not None}
+        children = _descendants(alive)
         given = [module for reference in self._given if (module := reference()) is not None]
         tops = [unwrapped(module) for module in [*given, *(m for m in alive if id(m) not in children)]]
         return list({id(module): module for module in tops}.values())
@@ -154,6 +154,18 @@ class Registry:
             if name is not None:
                 named.setdefault(name, module)
         return named
+
+
+def _descendants(modules: list[nn.Module]) -> set[int]:
+    """Return the ids of all modules below some modules; also below containers that are not among them."""
+    found: set[int] = set()
+    stack = list(modules)
+    while stack:
+        for child in stack.pop()._modules.values():
+            if child is not None and id(child) not in found:
+                found.add(id(child))
+                stack.append(child)
+    return found
 
 
 def _visible(frame: FrameType) -> Iterator[tuple[str, object]]:

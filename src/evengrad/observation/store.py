@@ -86,14 +86,13 @@ class Store:
             else:
                 self._events[kind, key] = Event(kind, seen.step, seen.count + 1, step, seen.details, seen.source)
 
-    def add_ledger(self, ledger: Ledger, profiles: list[TimeProfile]) -> None:
+    def add_ledger(self, ledger: Ledger) -> None:
         """Record the ledger of a probe step; of many, the first, the last and a thinned middle are kept."""
         with self._lock:
             self._ledgers = _bounded([*self._ledgers, ledger])
-            self._profiles = _bounded([*self._profiles, *profiles])
 
     def add_profiles(self, profiles: list[TimeProfile]) -> None:
-        """Record time profiles without a ledger."""
+        """Record time profiles; bounded like the ledgers."""
         with self._lock:
             self._profiles = _bounded([*self._profiles, *profiles])
 

@@ -13,7 +13,7 @@ Number = float | Tensor
 
 # Squares of values between these stay normal numbers in float32, whatever the (reasonable) number of entries.
 _SAFE_LOW, _SAFE_HIGH = 1e-15, 1e15
-_HALF = (torch.float16, torch.bfloat16)
+HALF = (torch.float16, torch.bfloat16)
 
 
 def plain(tensor: Tensor) -> Tensor:
@@ -32,7 +32,7 @@ def norm(tensor: Tensor) -> Number:
     if tensor.numel() == 0:
         return 0.0
     if tensor.device.type == "cpu":
-        value = _norm(tensor, torch.float32 if tensor.dtype in _HALF else tensor.dtype).item()
+        value = _norm(tensor, torch.float32 if tensor.dtype in HALF else tensor.dtype).item()
         if _SAFE_LOW < value < _SAFE_HIGH or tensor.dtype is torch.float64:
             return float(value)
         return float(_norm(tensor, torch.float64).item())

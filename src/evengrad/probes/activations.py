@@ -56,6 +56,9 @@ _DERIVATIVES: dict[str, _Derivative] = {
     "Threshold": _Derivative("self", lambda x, v: (x > v.attribute("threshold", 0.0)).to(x.dtype)),
     "LeakyRelu": _Derivative("self", _leaky),
     "Elu": _Derivative("self", _elu),
+    "Celu": _Derivative(
+        "self", lambda x, v: torch.where(x > 0, 1.0, (x.clamp(max=0) / v.attribute("alpha", 1.0)).exp())
+    ),
     "Hardtanh": _Derivative("self", _hardtanh),
     "Gelu": _Derivative("self", lambda x, _: _differentiate(F.gelu, x), 1.13),
     "Silu": _Derivative("self", lambda x, _: _differentiate(F.silu, x), 1.1),
@@ -86,7 +89,7 @@ class Activations(AbstractNodeProbe):
         slope = rule.formula(kept, view)
         yield Reading(Statistic.DERIVATIVE_RMS, view.site, number(slope.square().mean().sqrt()))
         yield Reading(Statistic.ACTIVATION_RMS, view.site, number(kept.square().mean().sqrt()))
-        weak = slope.abs() < _SATURATED_BELOW * rule.largest
+        weak = slope.abs() < _SATURATED_BELOW * slope.abs().amax().clamp(min=rule.largest)
         yield Reading(Statistic.SATURATED, view.site, number(weak.float().mean()))
         if kept.dim() >= 2 and kept.shape[0] >= 2:
             zero = slope == 0

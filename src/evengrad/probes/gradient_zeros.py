@@ -8,7 +8,7 @@ import torch
 
 from evengrad.core.statistic import Statistic
 from evengrad.probes._base import AbstractStepProbe, Reading, StepView
-from evengrad.probes._sizes import number, thinned
+from evengrad.probes._sizes import HALF, number, thinned
 
 _SAMPLE = 1 << 14  # entries of one gradient that are looked at: whole rows, evenly spaced
 
@@ -23,7 +23,7 @@ class GradientZeros(AbstractStepProbe):
             if gradient is None or gradient.numel() == 0:
                 continue
             kept = thinned(gradient, _SAMPLE)
-            half = kept.dtype in (torch.float16, torch.bfloat16)
+            half = kept.dtype in HALF
             bound = torch.finfo(kept.dtype).tiny if half else 0.0
             yield Reading(Statistic.GRAD_ZERO_SHARE, name, number((kept.abs() <= bound).float().mean()))
 

@@ -10,9 +10,8 @@ from torch.optim import Optimizer
 
 from evengrad.core.statistic import Statistic
 from evengrad.probes._base import AbstractStepProbe, Reading, StepView
-from evengrad.probes._sizes import norm, number, plain, rms, thinned
+from evengrad.probes._sizes import HALF, norm, number, plain, rms, thinned
 
-_HALF = (torch.float16, torch.bfloat16)
 _SAMPLE = 1 << 14  # entries of one parameter that are compared: whole rows, evenly spaced
 
 
@@ -41,7 +40,7 @@ class Updates(AbstractStepProbe):
             weight, update = norm(old), norm(difference)
             if isinstance(weight, Tensor) or weight > 0:
                 yield Reading(Statistic.UPDATE_RATIO, name, update / weight)
-            if old.dtype in _HALF:
+            if old.dtype in HALF:
                 yield from _realised(step, name, difference)
 
 
