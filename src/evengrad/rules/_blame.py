@@ -47,9 +47,8 @@ def blame(ledger: Ledger) -> Blame:
     Each activation is held against the derivative it would have at its critical point, and the weights against the
     scale that would balance that; what normalisation layers do is booked with the weights, whose scale they cancel.
     """
-    zero = next((entry for entry in ledger.entries if entry.decades == -math.inf), None)
     if ledger.attenuation == -math.inf:
-        return _blocked(zero)
+        return _blocked(_barrier(ledger), any(_is_cast(entry) for entry in ledger.entries))
     sign = 1.0 if ledger.attenuation > 0 else -1.0
     active = [entry for entry in ledger.entries if entry.kind is EntryKind.ACTIVATION]
     weighty = [entry for entry in ledger.entries if entry.kind in (EntryKind.WEIGHT, EntryKind.NORMALISATION)]
@@ -94,14 +93,24 @@ def _refine(
     return kind, others
 
 
-def _blocked(entry: LedgerEntry | None) -> Blame:
-    """Return the cause where one operation lets exactly nothing through."""
-    kind, operation = CauseKind.WEIGHT_SCALE_SMALL, ""
+def _barrier(ledger: Ledger) -> LedgerEntry | None:
+    """Return the operation that lets exactly nothing through.
+
+    Behind it every entry is undefined (0/0). An entry that adds up several uses may hold both, and is then undefined as
+    well: it is the barrier only where no single use is.
+    """
+    alone = next((entry for entry in ledger.entries if entry.decades == -math.inf), None)
+    return alone or next((entry for entry in ledger.entries if math.isnan(entry.decades)), None)
+
+
+def _blocked(entry: LedgerEntry | None, casts: bool) -> Blame:
+    """Return the cause where one operation lets exactly nothing through; ``casts``: number formats change on the path."""
+    weights = entry is not None and entry.kind is EntryKind.WEIGHT
+    kind = CauseKind.WEIGHT_SCALE_SMALL if weights else CauseKind.PRECISION if casts else CauseKind.ACTIVATION_DERIVATIVE
+    operation = ""
     if entry is not None and entry.kind is EntryKind.ACTIVATION:
         operation = entry.operation
         kind = CauseKind.DEAD_UNITS if _name(entry) in _SHARP_ZERO else CauseKind.ACTIVATION_DERIVATIVE
-    elif entry is not None and _is_cast(entry):
-        kind = CauseKind.PRECISION
     return Blame(kind, 1.0, -math.inf, operation, entry, math.nan, math.nan, math.nan)
 
 

@@ -21,7 +21,7 @@ class Effect(Enum):
     """What a lost gradient does; the value is the key of the sentence that says so."""
 
     ZERO = "zero"  # no update at all
-    STARVED = "starved"  # the layers' updates are dwarfed by the others'
+    STARVED = "starved"  # the first layer's updates are dwarfed by the last one's
     TINY = "tiny"  # the layers' updates are too small to move anything
     EPSILON = "epsilon"  # an adaptive optimizer divides by its epsilon, not by the gradient
     INDISTINCT = "indistinct"  # all samples look the same before the last layer: no gradient can help
@@ -41,7 +41,8 @@ class Limits:
     """When an optimizer feels it.
 
     Attributes:
-        starved: Update of the starved layers over that of the others, "1". Theory page, criteria: 1e-3.
+        starved: Update of the first layer over that of the last, each relative to its weights, "1". Theory page,
+            criteria: 1e-3.
         tiny: Update ratio of a step of a linear optimizer, "1". Theory page: trained nets 1.3e-6 and up, vanishing ones
             1.6e-8 and down.
         epsilon: Share of eps in an adaptive optimizer's denominator, "1". Theory page: trained nets up to .27,
@@ -68,7 +69,7 @@ def consequence(trace: Trace, ledger: Ledger, layers: Iterable[str], limits: Lim
     if (nothing := _zero(trace, held)) is not None:
         return nothing
     felt = _felt_by_adaptive if optimizer is not None and optimizer.family == "adaptive" else _felt_by_linear
-    return felt(trace, held, limits) or _signal_lost(trace, ledger, limits)
+    return felt(trace, ledger, held, limits) or _signal_lost(trace, ledger, limits)
 
 
 def _zero(trace: Trace, held: tuple[str, ...]) -> Consequence | None:
@@ -81,13 +82,13 @@ def _zero(trace: Trace, held: tuple[str, ...]) -> Consequence | None:
     return Consequence(Effect.ZERO, Evidence("gradient of the weights", 0.0, 0.0, "loss/W", dead[0]))
 
 
-def _felt_by_linear(trace: Trace, held: tuple[str, ...], limits: Limits) -> Consequence | None:
+def _felt_by_linear(trace: Trace, ledger: Ledger, held: tuple[str, ...], limits: Limits) -> Consequence | None:
     """Return the effect on an optimizer whose step scales with the gradient."""
-    others = [info.name for info in trace.parameters if info.optimizer >= 0 and info.name not in held]
-    here, there = _median_of(trace, held), _median_of(trace, others)
+    here = _median_of(trace, parameters(trace, (ledger.first,)))
+    there = _median_of(trace, parameters(trace, (ledger.last,)))
     if here is not None and there is not None and there > 0 and here / there < limits.starved:
-        quantity = "update of these layers relative to that of the others"
-        return Consequence(Effect.STARVED, Evidence(quantity, here / there, limits.starved, "1", held[0]))
+        quantity = "relative update of the first layer over that of the last"
+        return Consequence(Effect.STARVED, Evidence(quantity, here / there, limits.starved, "1", ledger.first))
     sizes = [_gradient_update(trace, name) for name in held if _begins_alive(trace, name)]
     sizes = [size for size in sizes if math.isfinite(size)]
     if sizes and (size := float(np.median(sizes))) < limits.tiny:
@@ -95,7 +96,7 @@ def _felt_by_linear(trace: Trace, held: tuple[str, ...], limits: Limits) -> Cons
     return None
 
 
-def _felt_by_adaptive(trace: Trace, held: tuple[str, ...], limits: Limits) -> Consequence | None:
+def _felt_by_adaptive(trace: Trace, ledger: Ledger, held: tuple[str, ...], limits: Limits) -> Consequence | None:
     """Return the effect on an optimizer whose step does not scale with the gradient until it meets epsilon."""
     shares = {name: late_median(trace.get(Statistic.EPS_SHARE, name)) for name in held}
     known = {name: share for name, share in shares.items() if math.isfinite(share)}

@@ -17,18 +17,18 @@ from evengrad.rules._late import late_step
 class Depth:
     """The ledgers of one optimizer's backward passes.
 
-    ``ledgers`` are all whose norms are finite, ``late`` those of the later half of the run, ``typical`` the late one of
-    median attenuation.
+    ``ledgers`` are all whose norms are finite, ``judged`` those that count, ``typical`` the one of them with the median
+    attenuation (of two, the lower).
     """
 
     optimizer: int
     ledgers: tuple[Ledger, ...]
-    late: tuple[Ledger, ...]
+    judged: tuple[Ledger, ...]
     typical: Ledger
 
     @property
     def attenuation(self) -> float:
-        """Median attenuation over the later half, in decades."""
+        """Median attenuation over the probes that count, in decades."""
         return self.typical.attenuation
 
     @property
@@ -36,30 +36,24 @@ class Depth:
         """Attenuation at the last probe, in decades."""
         return self.ledgers[-1].attenuation
 
-    def below(self, bound: float) -> bool:
-        """Return whether the late attenuation stays at or below a bound, up to the last probe."""
-        return self.attenuation <= bound and self.last <= bound
-
-    def above(self, bound: float) -> bool:
-        """Return whether the late attenuation stays at or above a bound, up to the last probe."""
-        return self.attenuation >= bound and self.last >= bound
+    @property
+    def largest(self) -> Ledger:
+        """The ledger with the highest attenuation of all: growth at one probe can wreck what later ones measure."""
+        return max(self.ledgers, key=lambda ledger: ledger.attenuation)
 
     def since(self, bound: float) -> int:
-        """Return the step from which on every probe lies beyond the bound (below a negative, above a positive one)."""
-        step = self.ledgers[-1].step
-        for ledger in reversed(self.ledgers):
-            beyond = ledger.attenuation <= bound if bound < 0 else ledger.attenuation >= bound
-            if not beyond:
-                break
-            step = ledger.step
-        return step
+        """Return the first step at which a probe lies beyond the bound (below a negative, above a positive one)."""
+        beyond = (x.step for x in self.ledgers if (x.attenuation <= bound if bound < 0 else x.attenuation >= bound))
+        return next(beyond, self.ledgers[-1].step)
 
 
-def depths(trace: Trace, *, in_time: bool = False) -> tuple[Depth, ...]:
+def depths(trace: Trace, *, failing: bool = False, in_time: bool = False) -> tuple[Depth, ...]:
     """Return the depth of each optimizer that has ledgers.
 
     Args:
         trace: The run.
+        failing: The run goes nowhere: all probes after step 0 count, since what kept it from learning may have changed
+            by now. Otherwise only those of the later half count: what is gone by then was a beginning.
         in_time: Take the paths that reuse a weight step after step (hand-written recurrence) in place of the others.
     """
     found = []
@@ -68,15 +62,23 @@ def depths(trace: Trace, *, in_time: bool = False) -> tuple[Depth, ...]:
             ledger
             for ledger in trace.ledgers
             if ledger.optimizer == optimizer and not math.isnan(ledger.attenuation)
-            and (ledger.steps_in_time > 1) is in_time and ledger.attenuation < math.inf
+            and _recurs(trace, ledger) is in_time and ledger.attenuation < math.inf
         ]  # fmt: skip
         usable.sort(key=lambda ledger: ledger.step)
         if usable:
-            begin = late_step([ledger.step for ledger in usable])
-            later = tuple(ledger for ledger in usable if ledger.step >= begin)
-            ranked = sorted(later, key=lambda ledger: ledger.attenuation)
-            found.append(Depth(optimizer, tuple(usable), later, ranked[len(ranked) // 2]))
+            begin = min(1, usable[-1].step) if failing else late_step([ledger.step for ledger in usable])
+            judged = tuple(ledger for ledger in usable if ledger.step >= begin)
+            ranked = sorted(judged, key=lambda ledger: ledger.attenuation)
+            found.append(Depth(optimizer, tuple(usable), judged, ranked[(len(ranked) - 1) // 2]))
     return tuple(found)
+
+
+def _recurs(trace: Trace, ledger: Ledger) -> bool:
+    """Return whether a path runs through the time steps of a recurrence: a reused weight, or a cell's own operations."""
+    lengths = {profile.module: len(profile.norms) for profile in trace.time_profiles}
+    return ledger.steps_in_time > 1 or any(
+        entry.module in lengths and entry.uses >= max(3, lengths[entry.module] // 2) for entry in ledger.entries
+    )
 
 
 def potentials(trace: Trace, ledger: Ledger) -> dict[str, float]:

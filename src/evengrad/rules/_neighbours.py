@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from evengrad.core.info import SiteInfo
-from evengrad.core.ledger import EntryKind
+from evengrad.core.ledger import EntryKind, Ledger
 from evengrad.core.trace import Trace
 
 
@@ -44,3 +44,29 @@ def _by_name(trace: Trace, activation: SiteInfo) -> SiteInfo | None:
         if parent == container and index.isdigit() and int(index) < int(number)
     ]
     return max(earlier, key=lambda item: item[0])[1] if earlier else None
+
+
+def is_output(trace: Trace, activation: SiteInfo) -> bool:
+    """Return whether an activation is the network's output: the last one, behind the last layer.
+
+    Either the last layer feeds it, or a path runs through fewer activations of its kind than there are (a path begins at
+    the last layer's output, so that what lies behind it is not on the path; it may also pass layers by, on a skip
+    connection, so that only a path through all layers says so, or a kind that occurs once).
+    """
+    if not trace.layers or not trace.activations or activation != trace.activations[-1]:
+        return False
+    if _by_name(trace, activation) == trace.layers[-1]:
+        return True
+    kin = [site for site in trace.activations if (site.module, site.operation) == (activation.module, activation.operation)]
+    bounded = activation.operation in ("Sigmoid", "Tanh", "Hardsigmoid")
+    alone = bounded and sum(site.uses for site in trace.activations if site.operation == activation.operation) == 1
+    return any(
+        (ledger.layers == len(trace.layers) or alone) and _uses(ledger, activation) < sum(site.uses for site in kin)
+        for ledger in trace.ledgers
+    )
+
+
+def _uses(ledger: Ledger, activation: SiteInfo) -> int:
+    """Return how often an activation's operation is used in its module on a path."""
+    same = (e for e in ledger.entries if (e.module, e.operation) == (activation.module, activation.operation))
+    return sum(entry.uses for entry in same)

@@ -9,7 +9,7 @@ from enum import Enum
 import numpy as np
 
 from evengrad.core.statistic import Statistic
-from evengrad.core.trace import Trace
+from evengrad.core.trace import Floats, Trace
 from evengrad.rules._course import step_noise
 from evengrad.rules._late import late
 
@@ -67,10 +67,10 @@ def progress(trace: Trace) -> Progress:
     if len(values) < _FEWEST:
         ended = len(losses) >= 2 and not math.isfinite(losses.last())
         return Progress(State.DIVERGING if ended else State.UNKNOWN, points=len(values))
-    opening = values[: min(_OPENING, max(1, round(_SHARE_OPENING * len(values))))]
+    opening = _opening(values[: min(_OPENING, max(1, round(_SHARE_OPENING * len(values))))])
     closing = values[-min(_CLOSING, max(3, round(_SHARE_CLOSING * len(values)))) :]
     first, last = float(np.median(opening)), float(np.median(closing))
-    guess = _guess(trace, float(np.median(values[:_OPENING])))
+    guess = _guess(trace, float(np.median(_opening(values[:_OPENING]))))
     error = _SIGNIFICANT * 1.25 * step_noise(values) * math.sqrt(1 / len(opening) + 1 / len(closing))
     gone = 1 - last / guess if guess > 0 else (1 - last / first if first > 0 and last > 0 else math.nan)
     state = _state(trace, Progress(first=first, last=last, guess=guess, gone=gone), error)
@@ -79,13 +79,19 @@ def progress(trace: Trace) -> Progress:
     return Progress(state, first, last, guess, gone, len(values))
 
 
+def _opening(values: Floats) -> Floats:
+    """Return the first losses; the very first alone where the first updates have already changed the loss much."""
+    sizes = np.abs(values)
+    return values[:1] if float(sizes.max()) > 2 * sizes[0] or 2 * float(sizes.min()) < sizes[0] else values
+
+
 def _state(trace: Trace, seen: Progress, error: float) -> State:
     """Name the state from the levels and the error of their difference."""
     if seen.last - seen.first > max(error, (_ROSE - 1) * abs(seen.first)):
         return State.DIVERGING
     if _learned_before(trace, seen.first) and seen.last <= 2 * seen.first:
         return State.SOLVED
-    if _constant(trace) or seen.first - seen.last <= error:
+    if (_constant(trace) and not seen.gone >= _SOLVED) or seen.first - seen.last <= error:
         return State.STUCK
     if math.isnan(seen.gone):  # a loss that may be negative has no natural zero: only that it fell can be said
         return State.LEARNING if seen.first - seen.last > 2 * error else State.STUCK
@@ -141,4 +147,3 @@ def target_spread(trace: Trace) -> float:
     """Return the between-sample spread of a regression target relative to its rms, at most 1; 1 where unknown."""
     share = trace.get(Statistic.TARGET_SPREAD).median() / (trace.get(Statistic.TARGET_RMS).median() or math.nan)
     return min(1.0, share) if math.isfinite(share) else 1.0
-

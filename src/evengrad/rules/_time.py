@@ -21,25 +21,17 @@ _LEAST = -45.0  # decades: float32 ends here; a gradient that is exactly 0 count
 class TimeDecay:
     """How the gradient changes from the last time step of a recurrent layer to the first, in decades (negative: falls).
 
-    ``decades`` is the median over the later half of the run, ``last`` at its last probe, ``first_step`` the first
-    optimizer step from which on it lies on the same side by at least half as much.
+    ``decades`` is the median over the probes that count (of two, the lower), ``largest`` the highest at any probe,
+    ``first_step`` the first optimizer step with at least half as much as ``decades``.
     """
 
     module: str
     length: int
     decades: float
-    last: float
+    largest: float
     first_step: int
     last_step: int
     source: SourceLine | None = None
-
-    def below(self, bound: float) -> bool:
-        """Return whether the gradient falls beyond a bound, up to the last probe."""
-        return self.decades <= bound and self.last <= bound
-
-    def above(self, bound: float) -> bool:
-        """Return whether the gradient grows beyond a bound, up to the last probe."""
-        return self.decades >= bound and self.last >= bound
 
 
 def profile_decades(norms: Sequence[float]) -> float:
@@ -58,10 +50,17 @@ def profile_decades(norms: Sequence[float]) -> float:
     return max(_LEAST, slope * (len(norms) - 1) / (len(norms) - third))
 
 
-def time_decays(trace: Trace) -> tuple[TimeDecay, ...]:
+def time_decays(trace: Trace, *, failing: bool = False) -> tuple[TimeDecay, ...]:
     """Return the change of the gradient across time of every recurrent layer.
 
     From the time profiles; from the ledgers of a path that reuses a weight step after step where there are none.
+
+    Args:
+        trace: The run.
+        failing: The run goes nowhere: all probes after step 0 count, not only those of the later half.
+
+    Returns:
+        One decay per recurrent layer.
     """
     found = []
     for module in dict.fromkeys(profile.module for profile in trace.time_profiles):
@@ -72,29 +71,32 @@ def time_decays(trace: Trace) -> tuple[TimeDecay, ...]:
         ]
         if points:
             steps, values = [point[0] for point in points], [point[1] for point in points]
-            found.append(_decay(module, max(point[2] for point in points), steps, values, points[-1][3]))
+            found.append(_decay(module, max(point[2] for point in points), (steps, values), points[-1][3], failing))
     if found:
         return tuple(found)
     return tuple(
         _decay(
             depth.typical.first,
             depth.typical.steps_in_time,
-            [ledger.step for ledger in depth.ledgers],
-            [max(_LEAST, ledger.attenuation) for ledger in depth.ledgers],
+            ([ledger.step for ledger in depth.ledgers], [max(_LEAST, x.attenuation) for x in depth.ledgers]),
             next((entry.source for entry in depth.typical.entries if entry.source), None),
+            failing,
         )
         for depth in depths(trace, in_time=True)
     )
 
 
-def _decay(module: str, length: int, steps: list[int], values: list[float], source: SourceLine | None) -> TimeDecay:
-    """Return the decay that a row of measurements shows."""
-    begin = late_step(steps)
-    later = [value for step, value in zip(steps, values, strict=True) if step >= begin]
-    decades = float(np.median(later))
-    since = steps[-1]
-    for step, value in zip(reversed(steps), reversed(values), strict=True):
-        if value * decades <= 0 or abs(value) < abs(decades) / 2:
-            break
-        since = step
-    return TimeDecay(module, length, decades, values[-1], since, steps[-1], source)
+def _decay(
+    module: str, length: int, measured: tuple[list[int], list[float]], source: SourceLine | None, failing: bool
+) -> TimeDecay:
+    """Return the decay that a row of measurements (steps, decades) shows."""
+    steps, values = measured
+    begin = min(1, steps[-1]) if failing else late_step(steps)
+    judged = sorted(value for step, value in zip(steps, values, strict=True) if step >= begin)
+    decades = judged[(len(judged) - 1) // 2]
+    since = (
+        step
+        for step, value in zip(steps, values, strict=True)
+        if value * decades > 0 and 2 * abs(value) >= abs(decades)
+    )
+    return TimeDecay(module, length, decades, max(values), next(since, steps[-1]), steps[-1], source)

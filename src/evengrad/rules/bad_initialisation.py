@@ -16,6 +16,7 @@ from evengrad.core.statistic import Statistic
 from evengrad.core.trace import Trace
 from evengrad.rules._base import AbstractRule
 from evengrad.rules._blame import blame
+from evengrad.rules._copies import copied_layers
 from evengrad.rules._depth import depths, parameters, source_lines
 from evengrad.rules._progress import Progress, State, progress
 from evengrad.rules._words import lines, number
@@ -57,9 +58,7 @@ class BadInitialisation(AbstractRule):
             square.
         certain: rms of the first log-probabilities over ln C, "1". Own choice: a sound start is within 2; ten times costs
             a loss of ten guesses.
-        identical: largest over median feature rms minus one, "1", below which hidden units are copies. Rounding of
-            float32; own choice.
-        probes: probes at which copies must be seen. Own choice: 2.
+        probes: steps at which zero weights must be seen without gradient. Own choice: 2 tells step 0 from the rest.
 
     Source:
         Glorot and Bengio, AISTATS 2010; He et al., ICCV 2015; theory page, criteria. Symmetry: Rumelhart et al. 1986.
@@ -69,7 +68,6 @@ class BadInitialisation(AbstractRule):
     exploding: float = 3.0
     forward: float = 3.0
     certain: float = 10.0
-    identical: float = 1e-6
     probes: int = 2
 
     messages: ClassVar[Mapping[str, str]] = {
@@ -140,22 +138,13 @@ class BadInitialisation(AbstractRule):
 
     def _copies(self, trace: Trace) -> _Fault | None:
         """Return hidden layers whose units are all alike on every probe."""
-        alike = [site for site in trace.layers[1:] if self._identical(trace, site)]
-        if not alike:
+        pairs = copied_layers(trace)
+        if not pairs:
             return None
-        names = [site.name for site in trace.layers]
-        makers = tuple(names[names.index(site.name) - 1] for site in alike)
-        spread = trace.get(Statistic.FEATURE_SPREAD, alike[0].name).median() - 1
-        evidence = Evidence("difference between hidden units", spread, self.identical, "1", alike[0].name)
+        makers, shower = tuple(maker.name for maker, _ in pairs), pairs[0][1].name
+        spread = trace.get(Statistic.FEATURE_SPREAD, shower).median() - 1
+        evidence = Evidence("difference between hidden units", spread, 0.0, "1", shower)
         return _Fault("identical", {"layers": ", ".join(makers)}, evidence, CauseKind.WEIGHT_SCALE_SMALL, makers)
-
-    def _identical(self, trace: Trace, site: SiteInfo) -> bool:
-        """Return whether all features that a hidden layer acts on have exactly one size, and not as signs do."""
-        spread = trace.get(Statistic.FEATURE_SPREAD, site.name).finite.values
-        size = trace.get(Statistic.INPUT_RMS, site.name).finite.values
-        if len(spread) < self.probes or len(size) == 0 or bool(np.isclose(size, 1.0, rtol=1e-2).any()):
-            return False
-        return bool((np.abs(spread - 1) < self.identical).all())
 
     def _stuck_at_zero(self, trace: Trace) -> _Fault | None:
         """Return weight tensors that are zero, and whose gradient is zero, whenever they were looked at."""

@@ -11,9 +11,11 @@ from evengrad.core.statistic import Statistic
 from evengrad.core.trace import Trace
 from evengrad.rules._base import AbstractRule
 from evengrad.rules._blame import blame
+from evengrad.rules._dead import dead_sites
 from evengrad.rules._depth import depths
-from evengrad.rules._late import late
-from evengrad.rules._neighbours import feeding_layer
+from evengrad.rules._late import late, late_median
+from evengrad.rules._neighbours import is_output
+from evengrad.rules._output import swallowed
 from evengrad.rules._progress import Progress, State, progress, target_spread
 from evengrad.rules._weights import largest_updates
 from evengrad.rules._words import lines, number, percent
@@ -44,6 +46,7 @@ class ConstantOutput(AbstractRule):
         alike: distinguishability, "1", below which samples look the same. Theory page, criteria: 1e-8.
         dead: share of dead units, "1". Theory page, criteria: severe above .9.
         update: relative update, "1", that can wreck a network in one step. Theory page, criteria: .3.
+        faint: size of the data, "x", that biases drown. Own choice: a tenth of the theory page's lower bound.
 
     Source:
         Theory page, criteria (distinguishability); Schoenholz et al., ICLR 2017; Noci et al., NeurIPS 2022 (rank collapse).
@@ -55,12 +58,15 @@ class ConstantOutput(AbstractRule):
     alike: float = 1e-8
     dead: float = 0.9
     update: float = 0.3
+    faint: float = 1e-2
 
     messages: ClassVar[Mapping[str, str]] = {
         "stuck": "Every sample gets the same prediction (it varies by {spread} of its size), and the loss stays at {loss}.",
-        "cause-dead": "{share} of the units of `{site}` are dead, so that nothing of the input gets past it",
+        "cause-dead": "{dead} of the units of `{site}` are dead, so that nothing of the input gets past it",
         "cause-output": "the output passes {operation} at `{site}`, which has the same value for all samples",
         "cause-data": "all samples of a batch look the same already at `{layer}`, the first layer",
+        "cause-swallowed": "samples differ at `{layer}`, the last layer; what follows it gives all the same answer",
+        "cause-input": "the data that feeds `{layer}` has size {size}: next to the biases there is nothing of it left",
         "cause-signal": "the samples cannot be told apart any more at `{layer}`, from the first step on",
         "cause-rate": "the prediction varied at first ({begin}); updates of up to {ratio} times a weight's size ended that",
         "cause-collapse": "the prediction varied at first ({begin}) and collapsed in the first updates",
@@ -75,15 +81,20 @@ class ConstantOutput(AbstractRule):
         constant = int((seen.values < bound).sum())
         if run.state is not State.STUCK or constant < self.probes or not (later.values < bound).all():
             return ()
-        return (self._finding(trace, run, later.median(), bound),)
+        cause, place = self._cause(trace, seen.first())
+        if cause is None:  # a small last layer may answer nearly the same for long, and learn
+            return ()
+        return (self._finding(trace, run, (later.median(), bound), (cause, place)),)
 
-    def _finding(self, trace: Trace, run: Progress, spread: float, bound: float) -> Finding:
+    def _finding(
+        self, trace: Trace, run: Progress, measured: tuple[float, float], reason: tuple[Cause, str]
+    ) -> Finding:
+        (spread, bound), (cause, place) = measured, reason
         text, key, values = self.say("stuck", spread=number(spread), loss=number(run.last))
         seen = trace.get(Statistic.OUTPUT_SPREAD).finite
         varied = [int(step) for step, value in zip(seen.steps, seen.values, strict=True) if value >= bound]
         first = min((int(step) for step in seen.steps if not varied or step > varied[-1]), default=0)
         last = trace.layers[-1] if trace.layers else None
-        cause, place = self._cause(trace, seen.first())
         site = trace.site(place) or last
         return Finding(
             rule=self.id,
@@ -110,6 +121,10 @@ class ConstantOutput(AbstractRule):
         first, last = (trace.layers[0], trace.layers[-1]) if trace.layers else (None, None)
         if first is not None and trace.get(Statistic.DISTINGUISHABILITY, first.name).median() < self.alike:
             return self.cause(CauseKind.DATA, 1.0, "cause-data", layer=first.name), first.name
+        if last is not None and swallowed(trace):
+            return self.cause(CauseKind.OUTPUT_ACTIVATION, 1.0, "cause-swallowed", layer=last.name), last.name
+        if first is not None and (size := trace.get(Statistic.INPUT_RMS, first.name).first()) < self.faint:
+            return self.cause(CauseKind.INPUT_SCALE, 1.0, "cause-input", layer=first.name, size=number(size)), first.name
         if begin > self.varied:
             return self._collapsed(trace, begin), ""
         if last is not None and trace.get(Statistic.DISTINGUISHABILITY, last.name).first() < self.alike:
@@ -120,14 +135,11 @@ class ConstantOutput(AbstractRule):
     def _blocked(self, trace: Trace) -> tuple[Cause, str] | None:
         """Return an activation that lets nothing through: at the output, or anywhere before it."""
         for site in trace.activations:
-            shares = late(trace.get(Statistic.DEAD, site.name)).values
-            share = float(shares.min()) if len(shares) else 0.0
-            at_end = site == trace.activations[-1] and trace.layers and feeding_layer(trace, site) == trace.layers[-1]
-            if at_end and (share > self.dead or late(trace.get(Statistic.SATURATED, site.name)).median() > self.dead):
+            if is_output(trace, site) and late_median(trace.get(Statistic.SATURATED, site.name)) > self.dead:
                 values = {"operation": site.operation, "site": site.name}
                 return self.cause(CauseKind.OUTPUT_ACTIVATION, 1.0, "cause-output", **values), site.name
-            if share > self.dead:
-                return self.cause(CauseKind.DEAD_UNITS, 1.0, "cause-dead", site=site.name, share=percent(share)), site.name
+        for site, share in dead_sites(trace, self.dead).items():
+            return self.cause(CauseKind.DEAD_UNITS, 1.0, "cause-dead", site=site.name, dead=percent(share)), site.name
         return None
 
     def _collapsed(self, trace: Trace, begin: float) -> Cause:

@@ -11,6 +11,7 @@ from evengrad.core.info import SiteInfo
 from evengrad.core.statistic import Statistic
 from evengrad.core.trace import Series, Trace
 from evengrad.rules._base import AbstractRule
+from evengrad.rules._dead import dead_sites
 from evengrad.rules._depth import parameters
 from evengrad.rules._late import late
 from evengrad.rules._neighbours import feeding_layer
@@ -34,14 +35,12 @@ class DeadUnits(AbstractRule):
     When it misleads:
         A rectifier that is silent on one batch is not dead: rare features fire rarely (with a pre-activation two standard
         deviations below zero, 6 % of the units of a batch of 128 look dead and none is). Wide layers keep many silent units
-        and train well. So the share must be large, hold over several probes or many samples, and go with a run that is
+        and train well. So the share must be large, hold over three probes or a thousand samples, and go with a run that is
         not solved.
 
     Thresholds:
         warn: share of units, "1". Theory page, criteria: trained nets 0 to .38, collapsed ones .56 and above.
         severe: share of units, "1". Theory page: severe above .9.
-        samples: samples (and positions) over which a share is believed at a single probe. Theory page: 1000.
-        probes: probes over which it is believed with fewer samples. Theory page: 3 windows.
         alive: share of units, "1", dead at the start, below which the units died in training. Own choice: half.
         update: relative update, "1", that kills units. Theory page, criteria: 0.3.
         input_rms: size of the data, "x", that kills units of the first layer. Theory page: 10.
@@ -52,8 +51,6 @@ class DeadUnits(AbstractRule):
 
     warn: float = 0.5
     severe: float = 0.9
-    samples: float = 1000.0
-    probes: int = 3
     alive: float = 0.5
     update: float = 0.3
     input_rms: float = 10.0
@@ -73,25 +70,13 @@ class DeadUnits(AbstractRule):
     def judge(self, trace: Trace) -> tuple[Finding, ...]:
         """Return one finding on the activation that dies first on the way forward, naming the others."""
         run = progress(trace)
-        dead = {site: share for site in trace.activations if (share := self._share(trace, site)) is not None}
+        dead = dead_sites(trace, self.warn)
         severity = self._severity(max(dead.values(), default=0.0), run)
         if severity is None:
             return ()
         bound = self.severe if max(dead.values()) > self.severe else self.warn
         worst = next(site for site, share in dead.items() if share > bound)
         return (self._finding(trace, worst, dead, severity, run),)
-
-    def _share(self, trace: Trace, site: SiteInfo) -> float | None:
-        """Return the share of units that stay dead at an activation, if it can be believed and is large."""
-        seen = trace.get(Statistic.DEAD, site.name).finite
-        later = late(seen)
-        if len(later) == 0 or float(later.values.min()) <= self.warn:
-            return None
-        many = trace.get(Statistic.DEAD_SAMPLES, site.name).finite.values
-        counted = float(many.max()) if len(many) else 0.0
-        recent = seen.values[-self.probes :]
-        believed = counted >= self.samples or (len(recent) >= self.probes and float(recent.min()) > self.warn)
-        return float(later.values.min()) if believed else None
 
     def _severity(self, share: float, run: Progress) -> Severity | None:
         """Return how bad a share of dead units is, by what became of the run."""

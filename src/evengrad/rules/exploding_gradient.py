@@ -9,6 +9,7 @@ from typing import ClassVar
 
 from evengrad.core.event import EventKind
 from evengrad.core.finding import Cause, CauseKind, Evidence, Finding, Severity
+from evengrad.core.ledger import Ledger
 from evengrad.core.statistic import Statistic
 from evengrad.core.trace import Trace
 from evengrad.rules._base import AbstractRule
@@ -95,8 +96,16 @@ class ExplodingGradient(AbstractRule):
     def judge(self, trace: Trace) -> tuple[Finding, ...]:
         """Return what grows across depth, else across time, else from step to step."""
         run = progress(trace)
-        found = [finding for depth in depths(trace) if (finding := self._across_depth(trace, depth, run)) is not None]
-        found = found or [f for decay in time_decays(trace) if (f := self._across_time(trace, decay, run)) is not None]
+        found = [
+            finding
+            for depth in depths(trace, failing=run.failing)
+            if (finding := self._across_depth(trace, depth, run)) is not None
+        ]
+        found = found or [
+            f
+            for decay in time_decays(trace, failing=run.failing)
+            if (f := self._across_time(trace, decay, run)) is not None
+        ]
         if any(finding.severity is not Severity.INFO for finding in found):
             return tuple(found)
         climb = growth(trace) if run.state is State.DIVERGING else None
@@ -111,12 +120,12 @@ class ExplodingGradient(AbstractRule):
         return Severity.ERROR if run.failing else Severity.WARNING
 
     def _across_depth(self, trace: Trace, depth: Depth, run: Progress) -> Finding | None:
-        """Judge one chain of layers; while a run is blowing up, its last probe counts alone."""
-        grown = max(depth.attenuation, depth.last) if run.state is State.DIVERGING else min(depth.attenuation, depth.last)
+        """Judge one chain of layers; of a run that fails, the worst probe: it can wreck what later ones measure."""
+        ledger = depth.largest if run.failing else depth.typical
+        grown = ledger.attenuation
         if grown < self.warn or (grown < self.severe and not self._lost(trace, run)):
             return None
         severity = self._severity(run) if grown >= self.severe else Severity.WARNING
-        ledger = depth.typical if depth.attenuation >= self.warn else depth.ledgers[-1]
         text, key, values = self.say(
             "depth-trains" if severity is Severity.INFO else "depth",
             decades=f"{ledger.attenuation:.1f}", last=ledger.last, first=ledger.first,
@@ -133,7 +142,7 @@ class ExplodingGradient(AbstractRule):
             parameters=parameters(trace, layers),
             source=lines(reason.entry.source if reason.entry else None, *source_lines(trace, layers)),
             evidence=(Evidence("gradient across depth", ledger.attenuation, self.severe, "decades", ledger.first),),
-            cause=self._depth_cause(trace, depth),
+            cause=self._depth_cause(trace, depth, ledger),
             message_key=key,
             values=values,
         )
@@ -142,12 +151,11 @@ class ExplodingGradient(AbstractRule):
         """Return whether the run has come to grief: a rising loss, or values that are not finite."""
         return run.state is State.DIVERGING or bool(trace.events_of(*_NON_FINITE))
 
-    def _depth_cause(self, trace: Trace, depth: Depth) -> Cause:
+    def _depth_cause(self, trace: Trace, depth: Depth, ledger: Ledger) -> Cause:
         """Put the ledger's blame into words; what began sound was blown up by its updates."""
         start = depth.ledgers[0].attenuation
         if self.band[0] <= start <= self.band[1] and (rate := self._rate_cause(trace, start)) is not None:
             return rate
-        ledger = depth.typical if depth.attenuation >= self.warn else depth.ledgers[-1]
         reason = blame(ledger)
         common = {
             "total": f"{ledger.attenuation:.1f}", "weights": f"{reason.weights:+.1f}",
@@ -178,14 +186,15 @@ class ExplodingGradient(AbstractRule):
 
     def _across_time(self, trace: Trace, decay: TimeDecay, run: Progress) -> Finding | None:
         """Judge one recurrent layer."""
-        if not decay.above(self.time):
+        decades = decay.largest if run.failing else decay.decades
+        if decades < self.time:
             return None
         severity = self._severity(run)
         text, key, values = self.say(
             "time-trains" if severity is Severity.INFO else "time",
-            length=str(decay.length), module=place(trace, decay.module), decades=f"{decay.decades:.1f}",
+            length=str(decay.length), module=place(trace, decay.module), decades=f"{decades:.1f}",
         )  # fmt: skip
-        per_step = number(10 ** (decay.decades / max(1, decay.length - 1)))
+        per_step = number(10 ** (decades / max(1, decay.length - 1)))
         return Finding(
             rule=self.id,
             severity=severity,
@@ -195,7 +204,7 @@ class ExplodingGradient(AbstractRule):
             modules=(decay.module,),
             parameters=parameters(trace, (decay.module,)),
             source=lines(*source_lines(trace, (decay.module,)), decay.source),
-            evidence=(Evidence("gradient across time", decay.decades, self.time, "decades", decay.module),),
+            evidence=(Evidence("gradient across time", decades, self.time, "decades", decay.module),),
             cause=self.cause(CauseKind.RECURRENT_JACOBIAN, 1.0, "cause-recurrent", factor=per_step),
             message_key=key,
             values=values,
@@ -204,7 +213,10 @@ class ExplodingGradient(AbstractRule):
     def _across_steps(self, trace: Trace, climb: Growth) -> Finding:
         """Return the finding on a run that climbs towards NaN."""
         text, key, values = self.say(
-            "steps", count=str(climb.last_step - climb.first_step + 1), decades=f"{climb.gradient:.1f}", loss=f"{climb.loss:.1f}"
+            "steps",
+            count=str(climb.last_step - climb.first_step + 1),
+            decades=f"{climb.gradient:.1f}",
+            loss=f"{climb.loss:.1f}",
         )
         largest = max(largest_updates(trace), key=lambda update: update.ratio, default=None)
         held = (largest.parameter,) if largest is not None else ()

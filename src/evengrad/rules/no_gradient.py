@@ -13,8 +13,10 @@ from evengrad.core.statistic import Statistic
 from evengrad.core.trace import Trace
 from evengrad.rules._base import AbstractRule
 from evengrad.rules._blame import blame
+from evengrad.rules._dead import dead_sites, zero_weights
 from evengrad.rules._depth import depths, shown, source_lines
 from evengrad.rules._late import late
+from evengrad.rules._output import swallowed
 from evengrad.rules._progress import Progress, State, progress
 from evengrad.rules._words import lines, module_of, number, percent
 
@@ -85,8 +87,8 @@ class NoGradient(AbstractRule):
         "zero": "In {count} parameter tensors ({share} of all entries) in {modules} the gradient is exactly 0 on every step.",
         "unused": "{count} parameter tensors ({share} of all entries) in {modules} never get a gradient; the others do.",
         "cause-disconnected": "no path of differentiable operations leads from the loss to `{module}`",
-        "cause-dead": "`{site}` passes no gradient on any sample ({share} of its units are dead)",
-        "cause-precision": "the gradient underflows to 0 on its way ({share} of its entries are 0 at `{parameter}`)",
+        "cause-dead": "`{site}` passes no gradient on any sample ({dead} of its units are dead)",
+        "cause-precision": "the gradient underflows to 0 on its way ({flushed} of its entries are 0 at `{parameter}`)",
         "cause-zero": "the weights that the gradient would have to pass are zero and stay zero",
         "cause-derivative": "{operation} at `{module}` has derivative 0 there",
     }
@@ -94,7 +96,7 @@ class NoGradient(AbstractRule):
     def judge(self, trace: Trace) -> tuple[Finding, ...]:
         """Return one finding on all parameters that never get a gradient."""
         cut = self._cut(trace)
-        if cut is None or any(event.count * 2 > trace.steps for event in trace.events_of(*_LOOP)):
+        if cut is None or swallowed(trace) or any(e.count * 2 > trace.steps for e in trace.events_of(*_LOOP)):
             return ()
         run = progress(trace)
         severity, key = self._verdict(trace, cut, run)
@@ -128,10 +130,11 @@ class NoGradient(AbstractRule):
                 continue
             absent = trace.get(Statistic.GRAD_MISSING, info.name)
             sizes = trace.get(Statistic.GRAD_RMS, info.name)
-            if len(absent) >= self.steps and bool((absent.values == 1).all()):
+            if len(absent) and trace.steps >= self.steps and bool((absent.values == 1).all()):
                 missing.append(info)
             elif len(sizes) >= self.steps and bool((sizes.values == 0).all()):
-                zero.append(info)
+                if trace.get(Statistic.WEIGHT_RMS, info.name).last() != 0:  # both zero: a bad initialisation
+                    zero.append(info)
             elif len(sizes):
                 alive.append(info)
         cut = _Cut(tuple(missing), tuple(zero), tuple(alive))
@@ -155,18 +158,21 @@ class NoGradient(AbstractRule):
         module = cut.all[-1].module or cut.all[-1].name
         if not cut.zero:
             return self.cause(CauseKind.DISCONNECTED, 1.0, "cause-disconnected", module=module)
-        dead = _dead_site(trace)
-        if dead is not None:
-            return self.cause(CauseKind.DEAD_UNITS, 1.0, "cause-dead", site=dead[0], share=percent(dead[1]))
+        for site, share in dead_sites(trace).items():
+            return self.cause(CauseKind.DEAD_UNITS, 1.0, "cause-dead", site=site.name, dead=percent(share))
         flushed = _underflow(trace, cut)
         if flushed is not None:
-            return self.cause(CauseKind.PRECISION, 1.0, "cause-precision", parameter=flushed[0], share=number(flushed[1]))
-        for depth in depths(trace):
+            return self.cause(
+                CauseKind.PRECISION, 1.0, "cause-precision", parameter=flushed[0], flushed=number(flushed[1])
+            )
+        for depth in depths(trace, failing=True):
             reason = blame(depth.typical)
+            if reason.kind is CauseKind.PRECISION:
+                return self.cause(reason.kind, 1.0, "cause-precision", parameter=cut.zero[-1].name, flushed="1")
             if reason.kind is CauseKind.ACTIVATION_DERIVATIVE and reason.entry is not None:
                 values = {"operation": reason.operation, "module": reason.entry.module}
                 return self.cause(reason.kind, 1.0, "cause-derivative", **values)
-        if any(trace.get(Statistic.WEIGHT_RMS, info.name).last() == 0.0 for info in trace.parameters if len(info.shape) > 1):
+        if any(zero_weights(trace, (site,)) for site in trace.layers):
             return self.cause(CauseKind.WEIGHT_SCALE_SMALL, 1.0, "cause-zero")
         return self.cause(CauseKind.DISCONNECTED, 0.5, "cause-disconnected", module=module)
 
@@ -182,15 +188,6 @@ def _nearest_data(trace: Trace, cut: _Cut) -> bool:
     return called or order[0] in names
 
 
-def _dead_site(trace: Trace) -> tuple[str, float] | None:
-    """Return an activation that has been wholly dead late in the run, with its share."""
-    for site in trace.activations:
-        later = late(trace.get(Statistic.DEAD, site.name))
-        if len(later) and float(later.values.min()) > 0.99:
-            return site.name, float(later.values.min())
-    return None
-
-
 def _underflow(trace: Trace, cut: _Cut) -> tuple[str, float] | None:
     """Return a parameter next to the cut whose gradient is largely flushed to zero in half precision, with the share."""
     half = any(info.dtype in ("float16", "bfloat16") for info in (*cut.zero, *cut.alive))
@@ -198,8 +195,7 @@ def _underflow(trace: Trace, cut: _Cut) -> tuple[str, float] | None:
         share = late(trace.get(Statistic.GRAD_ZERO_SHARE, info.name)).median()
         if half and share > 0.5:
             return info.name, share
-    casts = [entry for depth in depths(trace) for entry in depth.typical if "copy" in entry.operation.lower()]
-    return (cut.zero[0].name, 1.0) if casts and any(entry.decades < -5 for entry in casts) else None
+    return None
 
 
 RULE = NoGradient()

@@ -15,10 +15,11 @@ from evengrad.core.trace import Trace
 from evengrad.rules._base import AbstractRule
 from evengrad.rules._depth import depths, parameters
 from evengrad.rules._late import late
-from evengrad.rules._neighbours import feeding_layer
+from evengrad.rules._neighbours import feeding_layer, is_output
 from evengrad.rules._progress import State, progress
 from evengrad.rules._words import lines, number, percent
 
+_UNIT_RANGE = frozenset({"tanh", "sigmoid", "hardsigmoid"})
 _BOUNDED = frozenset({"tanh", "sigmoid", "hardtanh", "hardsigmoid", "erf", "atan"})
 
 
@@ -47,7 +48,8 @@ class SaturatedActivation(AbstractRule):
         input_rms: size of what the feeding layer acts on, "x". Theory page, criteria: outside [0.1, 10].
         overdriven: scale of the feeding weights over the scale that keeps the signal, "1". Own choice: three times drives
             a unit-variance input beyond the linear range of tanh.
-        begins: saturated share at the first probe over the bound ``share`` means it began so.
+        done: share of the loss gone, "1", from which overdriven weights no longer matter. Own choice.
+        reach: size of the target over the largest value of a bounded output. Own choice: a fifth beyond.
 
     Source:
         Glorot and Bengio, AISTATS 2010, section 3; LeCun et al., Efficient BackProp, 1998, section 4.4. Theory page,
@@ -58,17 +60,20 @@ class SaturatedActivation(AbstractRule):
     taken: float = 3.0
     input_rms: float = 10.0
     overdriven: float = 3.0
+    done: float = 0.9
+    reach: float = 1.2
 
     messages: ClassVar[Mapping[str, str]] = {
         "drains": "{share} of `{site}` is saturated; together with {count} more, saturated {operation} takes {taken} decades "
         "of the gradient.",
         "driven": "{share} of `{site}` is saturated from the first step on: what drives it is {drive} times what {operation} "
         "can tell apart.",
-        "trains": "{share} of `{site}` is saturated; the run learns all the same.",
+        "range": "The output `{site}` cannot exceed {bound}, but the target has size {target}.",
         "output": "{share} of the output `{site}` is saturated: it cannot move towards its targets.",
         "cause-input": "the data that feeds `{layer}` has size {size}",
         "cause-weights": "the weights of `{layer}` are {factor} times the scale that keeps the signal",
         "cause-derivative": "the derivative of {operation} is next to nothing at these pre-activations",
+        "cause-range": "{operation} is the last operation before the loss",
         "cause-output": "{operation} is the last operation before the loss, and its input has grown far beyond its range",
     }
 
@@ -76,13 +81,15 @@ class SaturatedActivation(AbstractRule):
         """Return one finding on the saturated activation nearest the data."""
         shares = {site: share for site in trace.activations if (share := self._saturated(trace, site)) is not None}
         run = progress(trace)
+        if run.failing and (beyond := self._out_of_reach(trace)) is not None:
+            return (beyond,)
         if not shares or run.state is State.UNKNOWN:
             return ()
         worst = next(iter(shares))
         feeding = feeding_layer(trace, worst)
         taken = self._taken(trace, shares)
         cause = self._cause(trace, worst, feeding)
-        if run.state is State.SOLVED:
+        if run.state is State.SOLVED and (cause.kind is not CauseKind.WEIGHT_SCALE_LARGE or run.gone > self.done):
             return ()
         if taken >= self.taken:
             values = {"count": str(len(shares) - 1), "operation": worst.operation, "taken": f"{taken:.1f}"}
@@ -98,6 +105,26 @@ class SaturatedActivation(AbstractRule):
         severity = Severity.ERROR if run.failing else Severity.WARNING
         values = {"drive": drive, "operation": worst.operation}
         return (self._finding(trace, worst, shares, (severity, "driven", values), cause),)
+
+    def _out_of_reach(self, trace: Trace) -> Finding | None:
+        """Return the finding on a bounded output whose target lies outside its range."""
+        site = next((site for site in trace.activations if is_output(trace, site)), None)
+        target = trace.get(Statistic.TARGET_RMS).median()
+        if site is None or site.operation.lower() not in _UNIT_RANGE or not target > self.reach:
+            return None
+        text, key, values = self.say("range", site=site.name, bound="1", target=number(target))
+        return Finding(
+            rule=self.id,
+            severity=Severity.ERROR,
+            message=text,
+            last_step=max(0, trace.steps - 1),
+            modules=(site.module or site.name,),
+            source=lines(site.source),
+            evidence=(Evidence("size of the target", target, self.reach, "x", site.name),),
+            cause=self.cause(CauseKind.OUTPUT_ACTIVATION, 1.0, "cause-range", operation=site.operation),
+            message_key=key,
+            values=values,
+        )
 
     def _saturated(self, trace: Trace, site: SiteInfo) -> float | None:
         """Return the late share of a bounded activation that stays saturated, if it is large."""
@@ -132,7 +159,7 @@ class SaturatedActivation(AbstractRule):
             if factor > self.overdriven:
                 values = {"layer": feeding.name, "factor": number(factor)}
                 return self.cause(CauseKind.WEIGHT_SCALE_LARGE, 1.0, "cause-weights", **values)
-        if _is_output(trace, site):
+        if is_output(trace, site):
             return self.cause(CauseKind.OUTPUT_ACTIVATION, 1.0, "cause-output", operation=site.operation)
         return self.cause(CauseKind.ACTIVATION_DERIVATIVE, 1.0, "cause-derivative", operation=site.operation)
 
@@ -177,14 +204,6 @@ def _weight_factor(trace: Trace, layer: SiteInfo) -> float:
             fan_in = info.numel / info.shape[0]
             return math.sqrt(fan_in) * trace.get(Statistic.WEIGHT_RMS, name).first()
     return math.nan
-
-
-def _is_output(trace: Trace, site: SiteInfo) -> bool:
-    """Return whether an activation is the last one and no layer follows it."""
-    if not trace.layers or site != trace.activations[-1]:
-        return False
-    feeding = feeding_layer(trace, site)
-    return feeding == trace.layers[-1]
 
 
 RULE = SaturatedActivation()

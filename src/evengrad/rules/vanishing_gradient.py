@@ -8,12 +8,15 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from evengrad.core.finding import Cause, CauseKind, Evidence, Finding, Severity
+from evengrad.core.ledger import Ledger
 from evengrad.core.statistic import Statistic
 from evengrad.core.trace import Trace
 from evengrad.rules._base import AbstractRule
 from evengrad.rules._blame import Blame, blame
 from evengrad.rules._consequence import Consequence, Limits, consequence
-from evengrad.rules._depth import Depth, depths, parameters, shown, source_lines, starved
+from evengrad.rules._copies import copied_layers
+from evengrad.rules._dead import dead_sites, zero_weights
+from evengrad.rules._depth import Depth, depths, parameters, shown, sites, source_lines, starved
 from evengrad.rules._progress import Progress, State, progress
 from evengrad.rules._time import TimeDecay, time_decays
 from evengrad.rules._words import lines, number, place
@@ -61,8 +64,8 @@ class VanishingGradient(AbstractRule):
     input_rms: float = 10.0
 
     messages: ClassVar[Mapping[str, str]] = {
-        "depth-starved": "The gradient falls by {decades} decades from `{last}` back to `{first}`: the updates of {layers} are "
-        "{ratio} times those of the other layers.",
+        "depth-starved": "The gradient falls by {decades} decades from `{last}` back to `{first}`: relative to its weights, the "
+        "update of `{first}` is {ratio} times that of `{last}`.",
         "depth-tiny": "The gradient falls by {decades} decades from `{last}` back to `{first}`: one step changes {layers} by "
         "{ratio} of their size.",
         "depth-epsilon": "The gradient falls by {decades} decades from `{last}` back to `{first}`: in {layers} the optimizer "
@@ -72,6 +75,7 @@ class VanishingGradient(AbstractRule):
         "depth-faded": "The gradient falls by {decades} decades from `{last}` back to `{first}`, and forward the signal at "
         "`{last}` is {ratio} times that of the first hidden layer.",
         "depth-zero": "No gradient at all reaches {layers}.",
+        "depth-stuck": "The gradient falls by {decades} decades from `{last}` back to `{first}`, and the loss stays where it was.",
         "depth-trains": "The gradient falls by {decades} decades from `{last}` back to `{first}`; the run learns all the same.",
         "time": "Across the {length} time steps of `{module}` the gradient falls by {decades} decades: what happens early in "
         "a sequence cannot be learned.",
@@ -88,7 +92,6 @@ class VanishingGradient(AbstractRule):
         "cause-recurrent-time": "each time step multiplies the gradient by {factor}",
         "cause-dead": "{operation} units of `{module}` pass no gradient",
         "cause-blocked-activation": "{operation} at `{module}` is so saturated that its derivative is exactly 0",
-        "cause-zero-weights": "the weights of `{module}` are zero and stay zero",
         "cause-zero-signal": "the gradient is exactly 0 when it reaches `{module}`",
         "cause-precision": "the gradient underflows to 0 where `{module}` converts between number formats",
         "cause-input": "the data has size {size}, so that {operation} after `{module}` saturates and takes {taken} decades",
@@ -97,39 +100,63 @@ class VanishingGradient(AbstractRule):
     def judge(self, trace: Trace) -> tuple[Finding, ...]:
         """Return a finding per optimizer whose early layers starve, else one per recurrent layer that forgets."""
         run = progress(trace)
-        found = [finding for depth in depths(trace) if (finding := self._across_depth(trace, depth, run)) is not None]
+        found = [
+            finding
+            for depth in depths(trace, failing=run.failing)
+            if (finding := self._across_depth(trace, depth, run)) is not None
+        ]
         if found:
             return tuple(found)
-        return tuple(self._across_time(trace, decay, run) for decay in time_decays(trace) if self._forgets(decay, run))
+        return tuple(
+            self._across_time(trace, decay, run)
+            for decay in time_decays(trace, failing=run.failing)
+            if self._forgets(decay, run)
+        )
 
     def _across_depth(self, trace: Trace, depth: Depth, run: Progress) -> Finding | None:
         """Judge one chain of layers."""
-        if not depth.below(self.warn):
+        if depth.attenuation > self.warn or self._is_anothers(trace, depth.typical):
             return None
         layers = starved(trace, depth.typical, self.warn)
         felt = consequence(trace, depth.typical, layers, self.limits)
         severity = self._severity(depth, felt, run)
         return None if severity is None else self._finding(trace, depth, layers, run, (severity, felt))
 
+    def _is_anothers(self, trace: Trace, ledger: Ledger) -> bool:
+        """Return whether the path is lost to what another rule reports: dead units, copied units, zero weights."""
+        reason = blame(ledger)
+        if reason.kind is CauseKind.DEAD_UNITS and dead_sites(trace):
+            return True
+        blocked = ledger.attenuation == -math.inf and reason.entry is not None
+        zero = blocked and reason.entry is not None and zero_weights(trace, sites(trace, (reason.entry.module,)))
+        return zero or bool(copied_layers(trace))
+
     def _severity(self, depth: Depth, felt: Consequence | None, run: Progress) -> Severity | None:
         """Return how bad it is: the run must fail because of it to be an error."""
-        severe = depth.below(self.severe)
-        if felt is None or run.state is State.SOLVED:
+        severe = depth.attenuation <= self.severe
+        if run.state is State.SOLVED or (felt is None and run.state is not State.STUCK):
             return Severity.INFO if severe and run.state in (State.SOLVED, State.LEARNING) else None
+        if felt is None:
+            return Severity.WARNING if severe else None
         if severe:
             return Severity.ERROR if run.failing else Severity.WARNING
         return Severity.WARNING if run.failing else None
 
     def _finding(
-        self, trace: Trace, depth: Depth, layers: tuple[str, ...], run: Progress, verdict: tuple[Severity, Consequence | None]
+        self,
+        trace: Trace,
+        depth: Depth,
+        layers: tuple[str, ...],
+        run: Progress,
+        verdict: tuple[Severity, Consequence | None],
     ) -> Finding:
         severity, felt = verdict
         ledger = depth.typical
-        shown_effect = felt if severity is not Severity.INFO else None
+        effect = felt.effect.value if felt else "stuck"
         text, key, values = self.say(
-            f"depth-{shown_effect.effect.value}" if shown_effect else "depth-trains",
+            "depth-trains" if severity is Severity.INFO else f"depth-{effect}",
             decades=_size(depth.attenuation), last=ledger.last, first=ledger.first, layers=shown(layers),
-            ratio=number(shown_effect.evidence.measured) if shown_effect else "",
+            ratio=number(felt.evidence.measured) if felt else "",
         )  # fmt: skip
         reason = blame(ledger)
         evidence = [Evidence("gradient across depth", depth.attenuation, self.severe, "decades", ledger.first)]
@@ -170,7 +197,9 @@ class VanishingGradient(AbstractRule):
             key = "cause-weights" if reason.operation else "cause-linear"
             return self.cause(reason.kind, reason.share, key, factor=factor, **common)
         if reason.kind is CauseKind.DEAD_UNITS:
-            return self.cause(reason.kind, reason.share, "cause-dead", operation=reason.operation, module=place(trace, module))
+            return self.cause(
+                reason.kind, reason.share, "cause-dead", operation=reason.operation, module=place(trace, module)
+            )
         if reason.kind is CauseKind.RECURRENT_JACOBIAN:
             values = {"total": common["total"], "part": _signed(reason.part)}
             return self.cause(reason.kind, reason.share, "cause-recurrent", **values)
@@ -183,7 +212,7 @@ class VanishingGradient(AbstractRule):
             CauseKind.ACTIVATION_DERIVATIVE: "cause-blocked-activation",
             CauseKind.PRECISION: "cause-precision",
         }
-        key = keys.get(reason.kind, "cause-zero-weights" if _zero_weights(trace, module) else "cause-zero-signal")
+        key = keys.get(reason.kind, "cause-zero-signal")
         return self.cause(reason.kind, reason.share, key, operation=reason.operation, module=place(trace, module))
 
     def _saturated_by_data(self, trace: Trace, depth: Depth, reason: Blame) -> Cause | None:
@@ -202,7 +231,7 @@ class VanishingGradient(AbstractRule):
 
     def _forgets(self, decay: TimeDecay, run: Progress) -> bool:
         """Return whether a recurrent layer's memory is too short for a run that goes nowhere."""
-        return decay.below(self.time) and run.state is State.STUCK
+        return decay.decades <= self.time and run.state is State.STUCK
 
     def _across_time(self, trace: Trace, decay: TimeDecay, run: Progress) -> Finding:
         text, key, values = self.say(
@@ -233,12 +262,6 @@ def _loss_evidence(run: Progress) -> tuple[Evidence, ...]:
     if math.isnan(run.gone):
         return ()
     return (Evidence("share of the loss that is gone", run.gone, 0.1, "1"),)
-
-
-def _zero_weights(trace: Trace, module: str) -> bool:
-    """Return whether the module's weight matrices are exactly zero."""
-    held = [name for name in parameters(trace, (module,)) if (i := trace.parameter(name)) is not None and len(i.shape) > 1]
-    return bool(held) and all(trace.get(Statistic.WEIGHT_RMS, name).last() == 0.0 for name in held)
 
 
 def _size(decades: float) -> str:
