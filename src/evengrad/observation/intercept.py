@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import sys
 import types
+import warnings
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol
 
@@ -182,7 +183,9 @@ class Interceptor:
                 return by_norm(parameters, max_norm, norm_type, *args, **kwargs)
             if isinstance(parameters, types.GeneratorType):
                 kept = list(parameters)
-                total = by_norm((p for p in kept), max_norm, norm_type, *args, **kwargs)
+                if not kept:
+                    return _as_from_the_caller(lambda: by_norm((p for p in kept), max_norm, norm_type, *args, **kwargs))
+                total = by_norm(kept, max_norm, norm_type, *args, **kwargs)
             else:
                 kept = parameters
                 total = by_norm(parameters, max_norm, norm_type, *args, **kwargs)
@@ -282,6 +285,16 @@ class Interceptor:
             before, after = _step_hooks(self._handler)
             disable: Function = torch.compiler.disable
             self.hook_steps((disable(before), disable(after)))
+
+
+def _as_from_the_caller(call: Callable[[], Any]) -> Any:
+    """Call, and let its warnings point where they would without our frame: at the caller of our wrapper."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        result = call()
+    for warning in caught:
+        warnings.warn(warning.message, warning.category, stacklevel=3)
+    return result
 
 
 def _before(original: Function, handler: Handler, tell: Callable[[Any], None]) -> Function:
