@@ -126,7 +126,10 @@ def test_what_is_not_the_form_of_a_value_is_named_with_its_place(kind: type, pla
         ({"schema": 1}, r"run\.json has no schema"),
         ({"schema": "evengrad.run/2"}, r"has schema 'evengrad\.run/2', this evengrad reads .*; upgrade evengrad"),
         ({"schema": "evengrad.run/0"}, r"has schema \"evengrad\.run/0\", expected 'evengrad\.run/1'"),
-        ({"schema": "evengrad.report/1"}, r"has schema \"evengrad\.report/1\", expected .*; it is another kind of file"),
+        (
+            {"schema": "evengrad.report/1"},
+            r"has schema \"evengrad\.report/1\", expected .*; it is another kind of file",
+        ),
         ({"schema": "evengradXrun/2"}, r"it is another kind of file"),
         ({"schema": "evengrad.run/" + "9" * 5000}, r"it is another kind of file"),
     ],

@@ -85,7 +85,7 @@ def change_json(path: Path, rng: random.Random) -> None:
 
 
 def _changed(value: object, rng: random.Random) -> object:
-    other = (None, True, -1, 2**63, 10**30, 1e308, "", "NaN", rng.choice(WORDS), [], {}, [[]], {"a": [1]})
+    other: tuple[object, ...] = (None, True, -1, 2**63, 1e308, "", "NaN", rng.choice(WORDS), [], {}, [[]], {"a": [1]})
     if isinstance(value, dict) and value and rng.random() < 0.9:
         key = rng.choice(list(value))
         if rng.random() < 0.1:
@@ -99,7 +99,8 @@ def _changed(value: object, rng: random.Random) -> object:
 
 Mutation = Callable[[Path, random.Random], None]
 MUTATE: tuple[Mutation, ...] = (
-    cut, flip_bits, overwrite, tear_footer, delete, swap_with_another, make_folder, rename_part, change_json, change_json,
+    cut, flip_bits, overwrite, tear_footer, delete, swap_with_another, make_folder, rename_part,
+    change_json, change_json,
 )  # fmt: skip
 
 
@@ -130,8 +131,7 @@ def outcome(run: Path) -> str:
     try:
         trace = read_trace(run)
     except EvengradError as error:
-        assert len(str(error).splitlines()) == 1
-        return type(error).__name__
+        return type(error).__name__ if len(str(error).splitlines()) == 1 else "an error of many lines"
     assert isinstance(trace, Trace)
     for series in trace.series.values():
         assert len(series.steps) == len(series.values) > 0
@@ -140,9 +140,7 @@ def outcome(run: Path) -> str:
 
 
 @pytest.mark.parametrize("chunk", range(CHUNKS))
-def test_reading_a_mutated_folder_ends_in_a_trace_or_an_error_of_ours(
-    intact: Path, tmp_path: Path, chunk: int
-) -> None:
+def test_reading_a_mutated_folder_ends_in_a_trace_or_an_error_of_ours(intact: Path, tmp_path: Path, chunk: int) -> None:
     logging.getLogger("evengrad.recording").setLevel(logging.ERROR)
     try:
         outcomes = set()
@@ -150,13 +148,11 @@ def test_reading_a_mutated_folder_ends_in_a_trace_or_an_error_of_ours(
             seed = chunk * MUTATIONS + number
             run = tmp_path / str(seed)
             shutil.copytree(intact, run)
-            done = mutate(run, random.Random(seed))
-            try:
-                outcomes.add(outcome(run))
-            except Exception as error:
-                raise AssertionError(f"seed {seed}: {done}") from error
+            print(f"seed {seed}:", mutate(run, random.Random(seed)))  # shown when it fails
+            outcomes.add(outcome(run))
     finally:
         logging.getLogger("evengrad.recording").setLevel(logging.NOTSET)
+    assert outcomes <= {"damaged", "whole", "SchemaError", "RunFolderError"}
     assert {"damaged", "whole", "SchemaError"} <= outcomes  # the mutations reach all of it
 
 
