@@ -105,3 +105,12 @@ def test_map_equals_that_of_a_wide_layer() -> None:
     ratio = shared / square
     tolerance = 5 * ratio.std() / math.sqrt(len(ratio)) + 1e-4  # the mean of a ratio is off by O(1 / units)
     assert correlation_map(activation, c, q, initialisation) == pytest.approx(ratio.mean(), abs=tolerance)
+
+
+@pytest.mark.parametrize("correlation", [0.2, 0.7, 0.95])
+def test_slope_is_that_of_the_map_away_from_the_fixed_point_too(correlation: float) -> None:
+    gelu, initialisation, q, step = as_activation("gelu"), Initialisation(1.4, 0.3), 2.5, 1e-5
+    above = correlation_map(gelu, correlation + step, q, initialisation)
+    below = correlation_map(gelu, correlation - step, q, initialisation)
+    slope = correlation_slope(gelu, correlation, q, initialisation)
+    assert slope == pytest.approx((above - below) / (2 * step), rel=1e-7)

@@ -1,5 +1,6 @@
 """Spread over seeds at finite width."""
 
+import dataclasses
 import math
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 from evengrad.theory import (
     Activation,
     Initialisation,
+    LayerNoise,
     Propagation,
     as_activation,
     backward_fluctuation,
@@ -121,3 +123,31 @@ def test_wide_nets_have_a_narrow_band() -> None:
     relu, he = as_activation("relu"), Initialisation(2.0)
     assert propagate(uniform_chain(relu, he, 20, 10_000)).band.deviation < 0.03
     assert propagate(uniform_chain(relu, he, 20)).band.deviation == 0
+
+
+def test_noise_of_a_layer_equals_that_of_a_sample() -> None:
+    """400 000 units: four standard errors, from 40 groups."""
+    gelu, q, following = as_activation("gelu"), 1.4, Initialisation(1.8, 0.3)
+    rng = np.random.default_rng(0)
+    h = math.sqrt(q) * rng.standard_normal((40, 10_000))
+    squares = gelu.value(h.ravel()).reshape(h.shape) ** 2
+    back = (gelu.derivative(h.ravel()).reshape(h.shape) * rng.standard_normal(h.shape)) ** 2
+    noise = layer_noise(gelu, q, following, 1)
+    for exact, first, second in (
+        (noise.forward, squares, squares),
+        (noise.backward, back, back),
+        (noise.joint, squares, back),
+    ):
+        groups = (first / first.mean() - 1) * (second / second.mean() - 1)
+        means = groups.mean(axis=1)
+        assert exact == pytest.approx(means.mean(), abs=4 * means.std() / math.sqrt(len(means)))
+
+
+def test_noise_is_handed_on_to_later_layers() -> None:
+    first = LayerNoise(width=10, backward=3.0, forward=4.0, joint=0.5, share=0.8, elasticity=0.7, sensitivity=-0.2)
+    last = LayerNoise(width=20, backward=2.0, forward=5.0, joint=0.1, share=0.6, elasticity=0.9, sensitivity=-0.4)
+    weight = -0.4 * 0.8  # how the last layer's factor answers to the variance that the first layer hands on
+    variance = (3.0 + 2 * weight * 0.5 + weight**2 * 4.0) / 10 + 2.0 / 20
+    assert (2 * math.log(10) * null_band([first, last]).deviation) ** 2 == pytest.approx(variance, rel=1e-12)
+    infinite = dataclasses.replace(first, width=0)
+    assert (2 * math.log(10) * null_band([infinite, last]).deviation) ** 2 == pytest.approx(2.0 / 20, rel=1e-12)
