@@ -28,12 +28,15 @@ def fit(
         steps: How many optimizer steps.
         max_norm: Clips the gradient to this norm, in loss/W, when given.
         scheduler: Is stepped after each step, when given.
+
+    Returns:
+        The mean loss over the last tenth of the steps.
     """
     losses = []
     for step in range(steps):
         loss = loss_of(step)
         optimizer.zero_grad()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         if max_norm is not None:
             nn.utils.clip_grad_norm_(parameters_of(optimizer), max_norm)
         optimizer.step()

@@ -11,6 +11,7 @@ from evengrad.cases._data import clusters
 from evengrad.cases._loop import fit
 from evengrad.core.finding import CauseKind
 
+
 def train(seed: int, *, eps: float = 1e-8) -> float:
     """Train half-precision weights with Adam; the healthy twin has an epsilon that float16 can hold."""
     torch.manual_seed(seed)

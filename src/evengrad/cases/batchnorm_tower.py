@@ -11,6 +11,7 @@ from evengrad.cases._data import clusters
 from evengrad.cases._loop import fit
 from evengrad.core.finding import CauseKind
 
+
 class Tower(nn.Module):
     """Linear, BatchNorm, ReLU, many times, with or without a skip past each."""
 

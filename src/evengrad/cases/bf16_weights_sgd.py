@@ -11,6 +11,7 @@ from evengrad.cases._data import clusters
 from evengrad.cases._loop import fit
 from evengrad.core.finding import CauseKind
 
+
 def train(seed: int, *, dtype: torch.dtype = torch.bfloat16) -> float:
     """Train with SGD; the healthy twin keeps float32 weights."""
     torch.manual_seed(seed)

@@ -11,6 +11,7 @@ from evengrad.cases._data import echo
 from evengrad.cases._loop import final
 from evengrad.core.finding import CauseKind
 
+
 class Accumulator(nn.Module):
     """A ReLU recurrence whose gradients explode in time."""
 
@@ -43,7 +44,7 @@ def train(seed: int, *, clip_first: bool = True) -> float:
         optimizer.zero_grad()
         if clip_first:
             nn.utils.clip_grad_norm_(model.parameters(), 0.5)
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         if not clip_first:
             nn.utils.clip_grad_norm_(model.parameters(), 0.5)
         optimizer.step()

@@ -11,6 +11,7 @@ from evengrad.cases._data import bars
 from evengrad.cases._loop import final
 from evengrad.core.finding import CauseKind
 
+
 class ConvNet(nn.Module):
     """Two convolutions and a linear head."""
 
@@ -38,7 +39,7 @@ def train(seed: int, *, unscale: bool = False) -> float:
         x, y = data.batch(32)
         loss = F.cross_entropy(model(x), y)
         optimizer.zero_grad()
-        scaler.scale(loss).backward()
+        scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
         if unscale:
             scaler.unscale_(optimizer)
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)

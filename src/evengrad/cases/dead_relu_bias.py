@@ -11,6 +11,7 @@ from evengrad.cases._data import spirals
 from evengrad.cases._loop import fit
 from evengrad.core.finding import CauseKind
 
+
 def train(seed: int, *, bias: float = -30.0) -> float:
     """Train with SGD; the healthy twin starts with a bias of zero."""
     torch.manual_seed(seed)

@@ -1,6 +1,7 @@
 """Ten convolutions with sigmoid between them, under SGD with Nesterov momentum."""
 
 from functools import partial
+from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
@@ -19,7 +20,7 @@ class ConvNet(nn.Module):
         super().__init__()
         channels = [1] + 10 * [8]
         layers: list[nn.Module] = []
-        for before, after in zip(channels, channels[1:], strict=False):
+        for before, after in pairwise(channels):
             layers += [nn.Conv2d(before, after, 3, padding=1), activation()]
         self.features = nn.Sequential(*layers)
         self.head = nn.Linear(8 * 25, 4)

@@ -11,6 +11,7 @@ from evengrad.cases._data import spirals
 from evengrad.cases._loop import fit
 from evengrad.core.finding import CauseKind
 
+
 class SpiralNet(nn.Module):
     """An encoder and a head."""
 

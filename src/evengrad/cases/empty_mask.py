@@ -11,6 +11,7 @@ from evengrad.cases._data import recall
 from evengrad.cases._loop import fit
 from evengrad.core.finding import CauseKind
 
+
 class Tagger(nn.Module):
     """A GRU that repeats the symbol it has just read."""
 

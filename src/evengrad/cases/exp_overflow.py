@@ -12,6 +12,7 @@ from evengrad.cases._data import babble
 from evengrad.cases._loop import fit
 from evengrad.core.finding import CauseKind
 
+
 class Attention(nn.Module):
     """One causal attention layer whose softmax does not subtract the maximum."""
 

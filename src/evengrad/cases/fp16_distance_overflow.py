@@ -11,6 +11,7 @@ from evengrad.cases._data import clusters
 from evengrad.cases._loop import fit
 from evengrad.core.finding import CauseKind
 
+
 class Prototypes(nn.Module):
     """Embeds a sample and compares it with one prototype per class."""
 
@@ -23,7 +24,7 @@ class Prototypes(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Return logits [B, 10]: negative squared distances at scale 60."""
         difference = 60 * (self.embed(x)[:, None] - self.prototypes)
-        return -difference.to(self.dtype).pow(2).sum(2).float() / 7200
+        return -difference.to(self.dtype).pow(2).sum(2).float() / 7200  # type: ignore[no-any-return]
 
 
 def train(seed: int, *, dtype: torch.dtype = torch.float16) -> float:

@@ -11,6 +11,7 @@ from evengrad.cases._data import spirals
 from evengrad.cases._loop import fit
 from evengrad.core.finding import CauseKind
 
+
 class Mixed(nn.Module):
     """Layers that pass their activations on in half precision and keep float32 weights."""
 

@@ -11,6 +11,7 @@ from evengrad.cases._data import bars
 from evengrad.cases._loop import fit
 from evengrad.core.finding import CauseKind
 
+
 class ConvNet(nn.Module):
     """Four hardtanh convolutions and a linear head."""
 

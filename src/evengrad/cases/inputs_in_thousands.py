@@ -11,6 +11,7 @@ from evengrad.cases._data import clusters
 from evengrad.cases._loop import fit
 from evengrad.core.finding import CauseKind
 
+
 def train(seed: int, *, unit: float = 1000.0) -> float:
     """Train with SGD; the healthy twin has standardised inputs."""
     torch.manual_seed(seed)

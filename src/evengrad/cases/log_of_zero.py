@@ -11,6 +11,7 @@ from evengrad.cases._data import clusters
 from evengrad.cases._loop import fit
 from evengrad.core.finding import CauseKind
 
+
 def by_hand(logit: Tensor, y: Tensor) -> Tensor:
     """Return the binary cross-entropy without any care for rounding."""
     p = torch.sigmoid(logit)

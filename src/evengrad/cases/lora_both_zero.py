@@ -11,6 +11,7 @@ from evengrad.cases._data import clusters
 from evengrad.cases._loop import fit
 from evengrad.core.finding import CauseKind
 
+
 class LoraLinear(nn.Module):
     """A frozen linear layer plus a low-rank product."""
 

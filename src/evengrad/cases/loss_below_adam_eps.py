@@ -11,6 +11,7 @@ from evengrad.cases._data import waves
 from evengrad.cases._loop import fit
 from evengrad.core.finding import CauseKind
 
+
 class Regressor(nn.Module):
     """Three SiLU layers with layer normalisation."""
 

@@ -11,6 +11,7 @@ from evengrad.cases._data import babble
 from evengrad.cases._loop import fit
 from evengrad.core.finding import CauseKind
 
+
 class Language(nn.Module):
     """A GRU language model."""
 

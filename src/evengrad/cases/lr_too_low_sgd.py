@@ -11,6 +11,7 @@ from evengrad.cases._data import clusters
 from evengrad.cases._loop import fit
 from evengrad.core.finding import CauseKind
 
+
 def train(seed: int, *, lr: float = 1e-6) -> float:
     """Train with SGD; the healthy twin has a learning rate of 0.1."""
     torch.manual_seed(seed)

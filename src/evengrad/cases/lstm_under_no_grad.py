@@ -11,6 +11,7 @@ from evengrad.cases._data import recall
 from evengrad.cases._loop import fit
 from evengrad.core.finding import CauseKind
 
+
 class Reader(nn.Module):
     """An LSTM and a head."""
 

@@ -11,6 +11,7 @@ from evengrad.cases._data import checkerboard
 from evengrad.cases._loop import fit
 from evengrad.core.finding import CauseKind
 
+
 class Table(nn.Module):
     """Two ReLU layers over a table of features."""
 

@@ -11,6 +11,7 @@ from evengrad.cases._data import clusters
 from evengrad.cases._loop import fit
 from evengrad.core.finding import CauseKind
 
+
 def train(seed: int, *, factor: float = 2.0) -> float:
     """Train with Adam; the healthy twin uses He initialisation."""
     torch.manual_seed(seed)

@@ -1,4 +1,4 @@
-"""A fully masked row of attention gives NaN on every batch: the GradScaler takes it for overflow and halves its scale."""
+"""A fully masked row of attention gives NaN on every batch; the GradScaler takes it for overflow and skips them all."""
 
 import math
 from functools import partial
@@ -11,6 +11,7 @@ from evengrad.cases._base import Case
 from evengrad.cases._data import babble
 from evengrad.cases._loop import final
 from evengrad.core.finding import CauseKind
+
 
 class Attention(nn.Module):
     """One attention layer that may not look at itself: the first position has nothing to look at."""
@@ -45,7 +46,7 @@ def train(seed: int, *, diagonal: int = -1) -> float:
         logits = model(tokens)[:, 1:]  # the first position is not scored
         loss = F.cross_entropy(logits.flatten(0, 1), following[:, 1:].flatten())
         optimizer.zero_grad()
-        scaler.scale(loss).backward()
+        scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
         scaler.step(optimizer)
         scaler.update()
         losses.append(loss.item())

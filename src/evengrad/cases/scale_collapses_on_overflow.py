@@ -11,6 +11,7 @@ from evengrad.cases._data import waves
 from evengrad.cases._loop import final
 from evengrad.core.finding import CauseKind
 
+
 class Regressor(nn.Module):
     """Two ReLU layers with a sum of squares in between."""
 
@@ -40,7 +41,7 @@ def train(seed: int, *, dtype: torch.dtype = torch.float16) -> float:
         x, y = data.batch()
         loss = F.mse_loss(model(2 * x), y)
         optimizer.zero_grad()
-        scaler.scale(loss).backward()
+        scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
         scaler.step(optimizer)
         scaler.update()
         losses.append(loss.item())

@@ -11,6 +11,7 @@ from evengrad.cases._data import clusters
 from evengrad.cases._loop import fit
 from evengrad.core.finding import CauseKind
 
+
 class Siamese(nn.Module):
     """Embeds two samples and returns their distance."""
 
@@ -37,7 +38,7 @@ def train(seed: int, *, eps: float = 0.0) -> float:
         other = a.x if step == 40 else b.x  # one batch is paired with itself
         same = torch.ones(128) if step == 40 else (a.y == b.y).float()
         distance = model(a.x, other)
-        return (same * distance.pow(2) + (1 - same) * F.relu(2 - distance).pow(2)).mean()
+        return (same * distance.pow(2) + (1 - same) * F.relu(2 - distance).pow(2)).mean()  # type: ignore[no-any-return]
 
     return fit(loss_of, optimizer, 150)
 

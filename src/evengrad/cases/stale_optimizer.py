@@ -11,6 +11,7 @@ from evengrad.cases._data import babble
 from evengrad.cases._loop import final
 from evengrad.core.finding import CauseKind
 
+
 class Language(nn.Module):
     """A GRU language model."""
 
@@ -39,7 +40,7 @@ def train(seed: int, *, rebuild: bool = True) -> float:
         tokens, following = data.batch(16)
         loss = F.cross_entropy(model(tokens).flatten(0, 1), following.flatten())
         model.zero_grad()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         losses.append(loss.item())
     return final(losses)

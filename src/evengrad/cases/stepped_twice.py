@@ -11,6 +11,7 @@ from evengrad.cases._data import waves
 from evengrad.cases._loop import final
 from evengrad.core.finding import CauseKind
 
+
 class Regressor(nn.Module):
     """Two tanh layers."""
 
@@ -35,7 +36,7 @@ def train(seed: int, *, steps: int = 2) -> float:
         x, y = data.batch()
         loss = F.mse_loss(model(x), y)
         optimizer.zero_grad()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         for _ in range(steps):
             optimizer.step()
         losses.append(loss.item())

@@ -11,6 +11,7 @@ from evengrad.cases._data import clusters
 from evengrad.cases._loop import fit
 from evengrad.core.finding import CauseKind
 
+
 class Chaos(nn.Module):
     """Forty functional tanh layers with a given gain."""
 

@@ -11,6 +11,7 @@ from evengrad.cases._data import echo
 from evengrad.cases._loop import fit
 from evengrad.core.finding import CauseKind
 
+
 class Forecaster(nn.Module):
     """An LSTM with a linear head."""
 

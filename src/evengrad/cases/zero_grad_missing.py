@@ -4,12 +4,13 @@ from functools import partial
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import nn
 
 from evengrad.cases._base import Case
 from evengrad.cases._data import waves
 from evengrad.cases._loop import final
 from evengrad.core.finding import CauseKind
+
 
 def train(seed: int, *, zero: bool = False) -> float:
     """Train with SGD; the healthy twin clears its gradients."""
@@ -23,7 +24,7 @@ def train(seed: int, *, zero: bool = False) -> float:
         loss = F.mse_loss(model(x), y)
         if zero:
             optimizer.zero_grad()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         losses.append(loss.item())
     return final(losses)

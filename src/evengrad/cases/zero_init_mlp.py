@@ -11,6 +11,7 @@ from evengrad.cases._data import spirals
 from evengrad.cases._loop import fit
 from evengrad.core.finding import CauseKind
 
+
 def train(seed: int, *, zero: bool = True) -> float:
     """Train with SGD; the healthy twin keeps PyTorch's initialisation."""
     torch.manual_seed(seed)

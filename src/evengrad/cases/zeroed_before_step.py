@@ -11,6 +11,7 @@ from evengrad.cases._data import babble
 from evengrad.cases._loop import final
 from evengrad.core.finding import CauseKind
 
+
 class Transformer(nn.Module):
     """Two pre-norm blocks."""
 
@@ -38,7 +39,7 @@ def train(seed: int, *, misplaced: bool = True) -> float:
         loss = F.cross_entropy(model(tokens).flatten(0, 1), following.flatten())
         if not misplaced:
             optimizer.zero_grad()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         if misplaced:
             optimizer.zero_grad()
         optimizer.step()
