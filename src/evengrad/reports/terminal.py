@@ -49,6 +49,7 @@ _DENSITIES: Final = (
     _Density(full=1, brief=4, bars=12, ledger=3),
     _Density(full=1, brief=4, bars=8, ledger=2),
     _Density(full=1, brief=3, bars=5, ledger=1),
+    _Density(full=1, brief=1, bars=5, ledger=0),
 )
 
 
@@ -70,7 +71,7 @@ def render_terminal(document: Document, console: Console) -> None:
         if _height(drawn, console, width) <= _SCREEN:
             break
     for part in drawn:
-        console.print(part, width=width, highlight=False, markup=False, emoji=False)
+        console.print(part, width=width)
 
 
 def _height(parts: list[RenderableType], console: Console, width: int) -> int:
