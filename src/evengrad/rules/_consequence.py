@@ -45,7 +45,7 @@ class Limits:
             criteria: 1e-3.
         tiny: Update ratio of a step of a linear optimizer, "1". Theory page: trained nets 1.3e-6 and up, vanishing ones
             1.6e-8 and down.
-        epsilon: Share of eps in an adaptive optimizer's denominator, "1". Theory page: trained nets up to .27,
+        epsilon: Share of eps in an adaptive optimizer's denominator, worst tensor, "1". Theory page: trained nets up to .27,
             failing ones .72 and up.
         indistinct: Between-sample variance over second moment before the last layer, "1". Theory page: 1e-8.
         faded: rms of the last layer's input over that of the first hidden layer's, "1". Theory page: second moments six
@@ -102,10 +102,10 @@ def _felt_by_adaptive(trace: Trace, ledger: Ledger, held: tuple[str, ...], limit
     known = {name: share for name, share in shares.items() if math.isfinite(share)}
     if not known:
         return None
-    share = float(np.median(list(known.values())))
+    worst = max(known, key=lambda name: known[name])
+    share = known[worst]
     if share <= limits.epsilon:
         return None
-    worst = max(known, key=lambda name: known[name])
     quantity = "share of eps in the step's denominator"
     return Consequence(Effect.EPSILON, Evidence(quantity, share, limits.epsilon, "1", worst))
 

@@ -51,7 +51,7 @@ def is_output(trace: Trace, activation: SiteInfo) -> bool:
 
     Either the last layer feeds it, or a path runs through fewer activations of its kind than there are (a path begins at
     the last layer's output, so that what lies behind it is not on the path; it may also pass layers by, on a skip
-    connection, so that only a path through all layers says so, or a kind that occurs once).
+    connection, so that only a path through all layers says so, or a kind that occurs once beside the last layer).
     """
     if not trace.layers or not trace.activations or activation != trace.activations[-1]:
         return False
@@ -59,7 +59,8 @@ def is_output(trace: Trace, activation: SiteInfo) -> bool:
         return True
     kin = [site for site in trace.activations if (site.module, site.operation) == (activation.module, activation.operation)]
     bounded = activation.operation in ("Sigmoid", "Tanh", "Hardsigmoid")
-    alone = bounded and sum(site.uses for site in trace.activations if site.operation == activation.operation) == 1
+    beside = trace.layers[-1].module.rpartition(".")[0] == activation.module
+    alone = bounded and beside and sum(site.uses for site in kin) == 1
     return any(
         (ledger.layers == len(trace.layers) or alone) and _uses(ledger, activation) < sum(site.uses for site in kin)
         for ledger in trace.ledgers

@@ -121,10 +121,10 @@ class ConstantOutput(AbstractRule):
         first, last = (trace.layers[0], trace.layers[-1]) if trace.layers else (None, None)
         if first is not None and trace.get(Statistic.DISTINGUISHABILITY, first.name).median() < self.alike:
             return self.cause(CauseKind.DATA, 1.0, "cause-data", layer=first.name), first.name
-        if last is not None and swallowed(trace):
-            return self.cause(CauseKind.OUTPUT_ACTIVATION, 1.0, "cause-swallowed", layer=last.name), last.name
         if first is not None and (size := trace.get(Statistic.INPUT_RMS, first.name).first()) < self.faint:
             return self.cause(CauseKind.INPUT_SCALE, 1.0, "cause-input", layer=first.name, size=number(size)), first.name
+        if last is not None and swallowed(trace):
+            return self.cause(CauseKind.OUTPUT_ACTIVATION, 1.0, "cause-swallowed", layer=last.name), last.name
         if begin > self.varied:
             return self._collapsed(trace, begin), ""
         if last is not None and trace.get(Statistic.DISTINGUISHABILITY, last.name).first() < self.alike:
