@@ -74,15 +74,18 @@ class Optimizers:
         if optimizer is None:
             return False
         names = self._registry.parameter_names
-        held.names, held.parameters, held.groups = [], [], []
+        held_names: list[str] = []
+        parameters: list[weakref.ref[Tensor]] = []
+        groups: list[int] = []
         unknown = False
         for number, group in enumerate(optimizer.param_groups):
             for position, parameter in enumerate(group["params"]):
                 name = names.get(id(parameter))
                 unknown = unknown or name is None
-                held.names.append(name or f"param_groups[{number}][{position}]")
-                held.parameters.append(weakref.ref(parameter))
-                held.groups.append(number)
+                held_names.append(name or f"param_groups[{number}][{position}]")
+                parameters.append(weakref.ref(parameter))
+                groups.append(number)
+        held.names, held.parameters, held.groups = held_names, parameters, groups
         held.info = OptimizerInfo(
             held.index,
             type(optimizer).__name__,
@@ -136,7 +139,8 @@ class Optimizers:
         found: dict[str, ParamInfo] = {}
         positions = {info.index: position for position, info in enumerate(self.infos())}
         for held in sorted(self._held.values(), key=lambda h: h.index):
-            for name, reference, group in zip(held.names, held.parameters, held.groups, strict=True):
+            # Not strict: another thread may ask while ``refresh`` replaces the three lists.
+            for name, reference, group in zip(held.names, held.parameters, held.groups, strict=False):
                 parameter = reference()
                 if parameter is not None and name not in found:
                     found[name] = ParamInfo(

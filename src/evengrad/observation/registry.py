@@ -141,7 +141,7 @@ class Registry:
     def infos(self) -> tuple[ModuleInfo, ...]:
         """Return the named modules as values."""
         found: dict[str, ModuleInfo] = {}
-        for key, name in self.module_names.items():
+        for key, name in list(self.module_names.items()):  # another thread may ask
             if name not in found:
                 found[name] = ModuleInfo(name, self._kinds.get(name, ""), self.defined(key))
         return tuple(found.values())
