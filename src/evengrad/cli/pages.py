@@ -7,22 +7,25 @@ import inspect
 import re
 from collections.abc import Iterator
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from evengrad.diagnosis.diagnose import catalogue_rules
 from evengrad.errors import UsageError
+from evengrad.reports.pages import sections
+from evengrad.rules._base import AbstractRule
 
-if TYPE_CHECKING:
-    from evengrad.rules._base import AbstractRule
-
-_HEADING: Final = re.compile(r"([A-Z][A-Za-z ]+):")
-_ENTRY: Final = re.compile(r"(\w+): +(.*)")
-_ROLE: Final = re.compile(r":\w+:`~?([^`]+)`")
+_ENTRY: Final = re.compile(r" {4}(\w+(?:, \w+)*): *(.*)")
 _THRESHOLDS: Final = ("Thresholds", "Attributes")  # the rule's own; those of a group of thresholds
 
 
 def find_rule(name: str) -> AbstractRule:
     """Return a rule by its id.
+
+    Args:
+        name: What the user typed.
+
+    Returns:
+        The rule of that id.
 
     Raises:
         UsageError: there is no such rule.
@@ -37,37 +40,16 @@ def find_rule(name: str) -> AbstractRule:
 
 def summary(rule: AbstractRule) -> str:
     """Return the first sentence of a rule's docstring."""
-    return " ".join(_sections(type(rule))[""].split())
+    return sections(type(rule).__doc__ or "")[0].paragraphs[0]
 
 
 def page(rule: AbstractRule) -> str:
     """Return a rule's page in Markdown: its docstring's sections, its thresholds with their values."""
-    parts = [f"# {rule.id}", summary(rule)]
-    for heading, text in _sections(type(rule)).items():
-        if heading in _THRESHOLDS:
-            parts += [f"## {heading}", _table(rule)]
-        elif heading:
-            parts += [f"## {heading}", *_paragraphs(text)]
+    parts = [f"# {rule.id}"]
+    for section in sections(type(rule).__doc__ or ""):
+        parts += [f"## {section.title}"] if section.title else []
+        parts += [_table(rule)] if section.title in _THRESHOLDS else section.paragraphs
     return "\n\n".join(parts) + "\n"
-
-
-def _sections(kind: type) -> dict[str, str]:
-    """Return a class's docstring by section; what comes before the first heading is under ``""``."""
-    sections: dict[str, list[str]] = {"": []}
-    current = sections[""]
-    for line in inspect.cleandoc(_ROLE.sub(r"`\1`", kind.__doc__ or "")).splitlines():
-        heading = _HEADING.fullmatch(line)
-        if heading:
-            current = sections[heading[1]] = []
-        else:
-            current.append(line)
-    return {heading: inspect.cleandoc("\n".join(["", *lines])) for heading, lines in sections.items()}
-
-
-def _paragraphs(text: str) -> Iterator[str]:
-    """Give the paragraphs of a section, each on one line."""
-    for paragraph in re.split(r"\n\s*\n", text):
-        yield " ".join(paragraph.split())
 
 
 def _table(rule: AbstractRule) -> str:
@@ -92,16 +74,16 @@ def _thresholds(item: object, prefix: str = "") -> Iterator[tuple[str, str, str]
 
 
 def _meanings(kind: type) -> dict[str, str]:
-    """Return what a class's docstring says of its fields."""
+    """Return what a class's docstring says of its fields; an entry may name several: ``large, small: …``."""
     meanings: dict[str, str] = {}
-    sections = _sections(kind)
-    text = next((sections[heading] for heading in _THRESHOLDS if heading in sections), "")
-    name = ""
-    for line in text.splitlines():
+    inside, names = False, []
+    for line in inspect.cleandoc(kind.__doc__ or "").splitlines():
         entry = _ENTRY.fullmatch(line)
-        if entry:
-            name = entry[1]
-            meanings[name] = entry[2].strip()
-        elif name:
-            meanings[name] = f"{meanings[name]} {line.strip()}".strip()
+        if line and not line.startswith(" "):
+            inside = line.rstrip(":") in _THRESHOLDS
+        elif inside and entry:
+            names = entry[1].split(", ")
+            meanings.update(dict.fromkeys(names, entry[2]))
+        elif inside and line:
+            meanings.update({name: f"{meanings[name]} {line.strip()}".strip() for name in names})
     return meanings
