@@ -6,11 +6,12 @@ import pytest
 
 from evengrad.core.event import EventKind
 from evengrad.core.finding import Cause, CauseKind, Evidence, Severity, Verdict
-from evengrad.core.info import Overhead
+from evengrad.core.info import Overhead, ParamInfo, SiteInfo
 from evengrad.core.statistic import Statistic
 from evengrad.core.trace import Trace
 from evengrad.errors import UsageError
 from evengrad.reports.document import build_document
+from evengrad.reports.weights import weights
 from tests.builders import TraceBuilder, deep_sigmoid, diagnosis, finding, healthy_mlp
 
 
@@ -119,14 +120,37 @@ def test_an_event_without_details_still_makes_a_note():
         (Overhead(0.007, 0.01, 0.7, 100.0, 90, 9), "Watching cost 0.7 s, 0.7 % of 100 s (budget 1 %, 9 deep probes)."),
         (
             Overhead(0.3, 0.01, 0.03, 0.1, 9, 1),
-            "Watching cost 0.03 s of 0.1 s: on a run this short the probes of the first steps exceed the budget "
-            "of 1 %.",
+            (
+                "Watching cost 0.03 s of 0.1 s: on a run this short the probes of the first steps exceed the budget "
+                "of 1 %."
+            ),
         ),
         (Overhead(), "The cost of watching was not measured (budget 1 %)."),
     ],
 )
 def test_the_cost_of_watching_is_told(overhead, expected):
     assert build_document(diagnosis(TraceBuilder().change(overhead=overhead).build())).overhead == expected
+
+
+def test_the_weight_of_a_layer_is_not_its_bias():
+    # Autograd lists the bias first; without what is known of the parameters only the names tell.
+    layer = SiteInfo("fc", "fc", "Addmm", None, ("fc.bias", "fc.weight"))
+    kernel = SiteInfo("rnn", "rnn", "MkldnnRnn", None, ("rnn.b", "rnn.w"))
+    known = (ParamInfo("rnn.b", (8,), "float32"), ParamInfo("rnn.w", (8, 8), "float32"))
+    assert weights(Trace(layers=(layer, kernel))) == {"fc": "fc.weight", "rnn": "rnn.b"}
+    assert weights(Trace(layers=(layer, kernel, SiteInfo("x", "x", "Mul")), parameters=known))["rnn"] == "rnn.w"
+
+
+def test_settings_that_do_nothing_are_not_told():
+    trace = TraceBuilder().optimizer("SGD", lr=0.0, momentum=0.9, dampening=0.0, nesterov=0.0).build()
+    table = next(table for table in build_document(diagnosis(trace)).tables if table.title == "Optimizers")
+    assert table.rows[0][2] == "lr=0, momentum=0.9"
+
+
+def test_units_are_said_in_the_readers_language():
+    made = diagnosis(deep_sigmoid(), finding())
+    units = [build_document(made, lang).findings[0].evidence[0].unit for lang in ("en", "zh-TW")]
+    assert units == ["decades", "數量級"]
 
 
 def test_the_model_itself_has_a_name():

@@ -218,6 +218,13 @@ def test_a_thousand_layers_stay_below_six_megabytes():
     assert [rows[0], rows[-1]] == ["net.0", "net.1998"]
 
 
+def test_a_chart_without_anything_to_see_is_left_out():
+    for share, drawn in ((0.001, False), (0.2, True)):
+        trace = TraceBuilder().mlp(4).per_activation(Statistic.DEAD, share).build()
+        places = [place["id"] for place in page(diagnosis(trace)).named("div") if place.get("class") == "chart"]
+        assert places == (["chart-units"] if drawn else [])
+
+
 def test_the_rules_page_is_there_to_read():
     text = page(diagnosis(deep_sigmoid(), finding("vanishing-gradient"))).text
     assert "What it measures" in text

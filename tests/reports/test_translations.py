@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import inspect
 import json
 import string
@@ -27,16 +28,24 @@ def blanks(template: str) -> set[str]:
 
 
 def quantities(rule: str) -> set[str]:
-    """Return the phrases that a rule's file gives to ``Evidence`` as literals."""
-    tree = ast.parse(inspect.getsource(catalogue("evengrad.rules")[rule]))
-    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)]
-    first = [call.args[0] for call in calls if call.func.id == "Evidence" and call.args]
-    return {
-        node.value
-        for arg in first
-        for node in ast.walk(arg)
-        if isinstance(node, ast.Constant) and " " in str(node.value)
-    }
+    """Return the phrases that a rule, or a helper that makes evidence for it, gives to ``Evidence`` as literals."""
+    module = catalogue("evengrad.rules")[rule]
+    trees = [ast.parse(inspect.getsource(module))]
+    imported = [node.module for node in trees[0].body if isinstance(node, ast.ImportFrom) and node.module]
+    helpers = [name for name in imported if name.startswith("evengrad.rules._") and name != "evengrad.rules._base"]
+    trees += [ast.parse(inspect.getsource(importlib.import_module(name))) for name in helpers]
+    return {phrase for tree in trees for node in ast.walk(tree) for phrase in phrases(node)}
+
+
+def phrases(node: ast.AST) -> set[str]:
+    """Return the literal phrases in the first argument of ``Evidence(…)``, or in what is assigned to ``quantity``."""
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Evidence" and node.args:
+        value = node.args[0]
+    elif isinstance(node, ast.Assign) and any(isinstance(t, ast.Name) and t.id == "quantity" for t in node.targets):
+        value = node.value
+    else:
+        return set()
+    return {part.value for part in ast.walk(value) if isinstance(part, ast.Constant) and isinstance(part.value, str)}
 
 
 def test_the_seventeen_rules_of_the_contract_have_titles():

@@ -15,6 +15,7 @@ from evengrad.core.trace import Series, Trace
 from evengrad.reports.ledger_table import guilty_ledger
 from evengrad.reports.text import Texts, clean, scientific
 from evengrad.reports.values import Bar, Bars
+from evengrad.reports.weights import weights
 
 _NARROWEST: Final = 3  # decades that the axis spans at least, so that even gradients look even
 _SIZES: Final = (  # what the gradient of a layer is measured by, best first, with the title of the chart
@@ -78,8 +79,7 @@ def _subjects(trace: Trace, statistic: Statistic) -> list[str]:
     """Return the layers in forward order; for a statistic of parameters, their weights."""
     if statistic.scope is Scope.MODULE:
         return [site.name for site in trace.layers]
-    of_layers = [site.parameters[0] for site in trace.layers if site.parameters]
-    return of_layers or [info.name for info in trace.parameters if len(info.shape) > 1]
+    return list(weights(trace).values()) or [info.name for info in trace.parameters if len(info.shape) > 1]
 
 
 def _wanted_step(diagnosis: Diagnosis) -> int | None:

@@ -85,5 +85,7 @@ def _place(line: SourceLine) -> Place:
 
 def _evidence(row: Evidence, rule: str, texts: Texts) -> EvidenceRow:
     threshold = "" if row.threshold is None else number(row.threshold)
-    unit = "" if row.unit == "1" else clean(row.unit)
+    unit = (
+        "" if row.unit == "1" else texts.say(f"unit.{row.unit}") if texts.has(f"unit.{row.unit}") else clean(row.unit)
+    )
     return EvidenceRow(texts.quantity(rule, row.quantity), clean(row.subject), number(row.measured), threshold, unit)

@@ -63,7 +63,8 @@ def _finding(block: FindingBlock, words: Texts) -> Iterator[str]:
         yield _table(columns, rows)
     if block.consequences:
         yield f"{_escape(words.say('html.consequences'))}:"
-        yield "\n".join(f"- {_code(other.rule)}: {_prose(other.message)}" for other in block.consequences)
+        told = [{"title": other.title, "rule": other.rule, "message": other.message} for other in block.consequences]
+        yield "\n".join(f"- {_prose(words.say('consequence.line', **blanks))}" for blanks in told)
 
 
 def _bars(bars: Bars, words: Texts) -> Iterator[str]:

@@ -14,6 +14,7 @@ from evengrad.reports.bars import thin
 from evengrad.reports.ledger_table import site, spoken
 from evengrad.reports.text import Texts, clean, number, percent
 from evengrad.reports.values import Table
+from evengrad.reports.weights import weights
 
 _LAYERS: Final = 60  # rows of the table of layers
 _EVENTS: Final = 40  # and of events
@@ -33,17 +34,17 @@ def _layers(trace: Trace, words: Texts) -> Table:
     note = ""
     if len(chosen) < len(sizes):
         note = words.say("html.chart.thinned", shown=str(len(chosen)), total=f"{len(sizes):,}")
+    held = weights(trace)
     columns = ("table.layers.name", "table.operation", "table.gradient", "table.weight", "table.update", "table.source")
     return Table(
         words.say("table.layers"),
         tuple(words.say(column) for column in columns),
-        tuple(_layer(trace, trace.layers[index], words) for index in chosen),
+        tuple(_layer(trace, layer, held.get(layer.name, ""), words) for layer in (trace.layers[i] for i in chosen)),
         note,
     )
 
 
-def _layer(trace: Trace, layer: SiteInfo, words: Texts) -> tuple[str, ...]:
-    weight = layer.parameters[0] if layer.parameters else ""
+def _layer(trace: Trace, layer: SiteInfo, weight: str, words: Texts) -> tuple[str, ...]:
     measured = (
         trace.get(Statistic.GRAD_OUTPUT_NORM, layer.name),
         trace.get(Statistic.WEIGHT_RMS, weight),
@@ -65,7 +66,9 @@ def _optimizers(trace: Trace, words: Texts) -> Table:
 
 
 def _settings(group: Mapping[str, float]) -> str:
-    return ", ".join(f"{clean(name)}={number(value)}" for name, value in group.items())
+    """Return the settings that do something: a switch that is off or a term of zero says nothing, except the rate."""
+    told = {name: value for name, value in group.items() if value or name == "lr"}
+    return ", ".join(f"{clean(name)}={number(value)}" for name, value in told.items())
 
 
 def _numel(trace: Trace, optimizer: OptimizerInfo, group: int) -> int:

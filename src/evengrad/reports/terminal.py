@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -213,10 +214,11 @@ class _Page:
         grid = Grid.grid(padding=(0, 1))
         for justify in ("left", "left", "right", "left", "left"):
             grid.add_column(justify=justify, no_wrap=True, overflow="ellipsis")
-        largest = max((abs(row.decades) for row in rows if abs(row.decades) < float("inf")), default=0.0)
+        # The sum of all others gets no bar: beside it no single operation would have a length.
+        largest = max((abs(row.decades) for row in ledger.worst if math.isfinite(row.decades)), default=0.0)
         for row in rows:
-            finite = abs(row.decades) < float("inf") and largest > 0
-            bar = self.glyphs.bar(abs(row.decades) / largest, 14) if self.width >= _ROOMY and finite else ""
+            drawn = self.width >= _ROOMY and row is not ledger.rest and math.isfinite(row.decades) and largest > 0
+            bar = self.glyphs.bar(abs(row.decades) / largest, 14) if drawn else ""
             grid.add_row(
                 Text(f"  {self.glyphs.fit(shorten(row.label, _LABEL))}"),
                 Text(self.glyphs.fit(row.operation)),

@@ -20,6 +20,7 @@ from evengrad.reports.text import Texts, decades
 from evengrad.reports.values import Table
 
 _BARS: Final = 60  # drawn
+_VISIBLE: Final = 0.005  # share that has a height on the chart; below it everywhere, there is nothing to see
 _NAMED: Final = 24  # named on the axis
 _SHARES: Final = ((Statistic.SATURATED, "html.saturated"), (Statistic.DEAD, "html.dead"))
 
@@ -60,12 +61,12 @@ def _stretch(entries: Sequence[LedgerEntry], words: Texts) -> tuple[str, float]:
 
 
 def unit_chart(trace: Trace, words: Texts) -> Chart | None:
-    """Return the shares of saturated and dead units by activation, each at its worst step; None if not measured."""
+    """Return the shares of saturated and dead units by activation, each at its worst step; None if there are none."""
     sites = [one.name for one in trace.activations]
     names = [name for name in sites if any(len(trace.get(statistic, name)) for statistic, _ in _SHARES)]
-    if not names:
-        return None
     shares = {statistic: [_worst(trace.get(statistic, name)) for name in names] for statistic, _ in _SHARES}
+    if not any(share >= _VISIBLE for each in shares.values() for share in each):
+        return None
     highest = [
         max((s for s in pair if not math.isnan(s)), default=math.nan) for pair in zip(*shares.values(), strict=True)
     ]

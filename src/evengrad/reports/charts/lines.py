@@ -19,6 +19,7 @@ from evengrad.reports.text import Texts, number
 from evengrad.reports.values import Table
 
 _POINTS: Final = 1_500  # of a line: more than a screen has columns
+_SAMPLES: Final = 150  # points that can be told apart
 _MARKS: Final = 40  # events shown in the loss chart
 _PROFILES: Final = 8  # recurrent layers shown
 
@@ -75,7 +76,8 @@ def _line(series: Series, name: str, axis: str) -> Json:
     steps, values = _decimated(series)
     return {
         "type": "scatter",
-        "mode": "lines" if len(steps) > 2 else "lines+markers",
+        # A quantity that was sampled shows its samples.
+        "mode": "lines" if len(steps) > _SAMPLES else "lines+markers",
         "name": name,
         "x": steps,
         "y": [rounded(value) for value in values],

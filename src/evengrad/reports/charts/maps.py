@@ -25,6 +25,7 @@ from evengrad.reports.json_report import Json
 from evengrad.reports.ledger_table import site
 from evengrad.reports.text import Texts, number
 from evengrad.reports.values import Table
+from evengrad.reports.weights import weights
 
 _ROWS: Final = 120  # layers drawn
 _COLUMNS: Final = 120  # steps drawn
@@ -44,8 +45,7 @@ def gradient_map(trace: Trace, words: Texts) -> Chart | None:
 
 def update_map(trace: Trace, words: Texts) -> Chart | None:
     """Return the update ratio by weight and step; None where it was not measured."""
-    weights = [layer.parameters[0] for layer in trace.layers if layer.parameters]
-    return _heat_map(trace, Statistic.UPDATE_RATIO, weights, "update", words)
+    return _heat_map(trace, Statistic.UPDATE_RATIO, list(weights(trace).values()), "update", words)
 
 
 def _heat_map(trace: Trace, statistic: Statistic, subjects: Sequence[str], key: str, words: Texts) -> Chart | None:
