@@ -43,13 +43,15 @@ def loss_chart(trace: Trace, words: Texts) -> Chart | None:
     drawn = [_line(series, words.say(key), axis) for series, key, axis in lines if len(series)]
     if not drawn:
         return None
+    both = len(loss) > 0 and len(norm) > 0
+    above, below = ([0.54, 1.0], [0.0, 0.46]) if both else ([0.0, 1.0], [0.0, 1.0])
     layout: dict[str, Json] = {
-        "xaxis": {"title": {"text": words.say("html.axis.step")}, "anchor": "y2"},
-        "yaxis": {"title": {"text": words.say("html.axis.loss")}, "type": _scale(loss), "domain": [0.54, 1]},
+        "xaxis": {"title": {"text": words.say("html.axis.step")}, "anchor": "y2" if len(norm) else "y"},
+        "yaxis": {"title": {"text": words.say("html.axis.loss")}, "type": _scale(loss), "domain": above},
         "yaxis2": {
             "title": {"text": words.say("html.axis.norm")},
             "type": _scale(norm),
-            "domain": [0, 0.46],
+            "domain": below,
             "rangemode": "tozero",
         },
         "showlegend": False,
