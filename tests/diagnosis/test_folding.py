@@ -174,3 +174,18 @@ def test_table_names_rules_of_the_catalogue(link: object) -> None:
     known = set(catalogue("evengrad.rules"))
     assert {link.root, link.effect} <= known  # type: ignore[attr-defined]
     assert set(OWNERS.values()) <= known
+
+
+def test_clip_that_does_nothing_explains_the_recurrence_it_should_have_held() -> None:
+    recurrence = made("exploding-gradient", CauseKind.RECURRENT_JACOBIAN)
+    lost = made("non-finite", CauseKind.RECURRENT_JACOBIAN, step=5)
+    clip = finding("loop-order", message_key="loop-order.clip-before-backward", cause=None, first_step=0)
+    assert folded(clip, recurrence, lost) == {"loop-order": ["exploding-gradient", "non-finite"]}
+    depth = made("exploding-gradient", CauseKind.WEIGHT_SCALE_LARGE)
+    assert set(folded(clip, depth)) == {"loop-order", "exploding-gradient"}
+
+
+def test_network_that_data_blew_up_is_no_fault_of_its_own() -> None:
+    data = made("input-scale", CauseKind.INPUT_SCALE)
+    assert folded(data, made("exploding-gradient", WEIGHTS, step=2)) == {"input-scale": ["exploding-gradient"]}
+    assert set(folded(data, made("exploding-gradient", WEIGHTS, step=0))) == {"input-scale", "exploding-gradient"}

@@ -132,3 +132,17 @@ def test_sudden_nan_in_a_run_that_learned_is_not_the_datas_fault() -> None:
 def test_missing_evidence_is_silent() -> None:
     assert RULE.judge(TraceBuilder(steps=100).mlp(3).series(Statistic.LOSS, "", 2.3).build()) == ()
     assert RULE.judge(TraceBuilder(steps=0).build()) == ()
+
+
+def test_tiny_inputs_of_a_net_without_biases_leave_the_prediction_constant() -> None:
+    built = run(rms=1e-5, behind=1e-5).series(Statistic.OUTPUT_SPREAD, "", 6e-7)
+    assert only(built.build()).message_key == "input-scale.faint"
+
+
+def test_constant_prediction_that_larger_data_would_not_change_is_not_their_fault() -> None:
+    assert RULE.judge(run(rms=0.05, largest=0.2).series(Statistic.OUTPUT_SPREAD, "", 1e-6).build()) == ()
+
+
+def test_idle_optimizer_beside_does_not_count() -> None:
+    built = run(rms=1.0).optimizer("Adam", lr=1e-3).series(Statistic.FEATURE_SPREAD, "net.0", 5000.0)
+    assert only(built.build()).message_key == "input-scale.spreads"

@@ -82,3 +82,9 @@ def test_run_without_a_scaler_is_silent() -> None:
 
 def test_last_steps_of_a_calibration_cut_short_are_silent() -> None:
     assert RULE.judge(run(set(range(8)), steps=8).build()) == ()
+
+
+def test_run_whose_steps_stand_still_is_counted_by_its_events() -> None:
+    built = TraceBuilder(steps=0).event(EventKind.STEP_SKIPPED, 0, count=120, last_step=0)
+    (finding,) = RULE.judge(built.series(Statistic.LOSS_SCALE, "", [65536.0, 1e-30], steps=[-1, 0]).build())
+    assert "120 of 120 steps" in finding.message

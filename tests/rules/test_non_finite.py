@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 
 from evengrad.core.event import EventKind
 from evengrad.core.finding import CauseKind, Finding, Severity
+from evengrad.core.ledger import EntryKind, LedgerEntry
 from evengrad.core.statistic import Statistic
 from evengrad.core.trace import Trace
 from evengrad.rules.non_finite import RULE
@@ -176,3 +178,16 @@ def test_finite_runs_are_silent_however_large_their_numbers() -> None:
 def test_loss_scale_changes_nothing() -> None:
     scaled = run(dies=60).series(Statistic.LOSS, "", [65536 * 0.98**s if s < 60 else NAN for s in range(200)])
     assert cause(located(scaled, 60, "forward", "Log")) is CauseKind.LOSS_NUMERICS
+
+
+def test_value_first_seen_behind_a_conversion_left_the_half_precision_format() -> None:
+    built = run(dies=1)
+    cast = LedgerEntry("net", "ToCopy", EntryKind.SHAPE, NAN)
+    built.change(ledgers=tuple(replace(ledger, entries=(cast, *ledger.entries)) for ledger in built.trace.ledgers))
+    assert cause(located(built, 1, "forward", "LogSoftmax", "", certainty="likely")) is CauseKind.PRECISION
+
+
+def test_loss_that_was_nan_itself_is_not_blamed_on_the_update() -> None:
+    trace = located(run(dies=60), 60, "update", "", "", parameters="net.0.weight")
+    assert only(trace).message_key == "non-finite.unlocated"
+    assert cause(trace) is CauseKind.LOSS_NUMERICS

@@ -149,3 +149,17 @@ def test_missing_evidence_is_silent() -> None:
     assert RULE.judge(TraceBuilder(steps=0).build()) == ()
     lone = TraceBuilder(steps=100).change(parameters=(ParamInfo("w", (4, 4), "float32"),))
     assert RULE.judge(lone.series(Statistic.UPDATE_RATIO, "w", 9.0).build()) == ()
+
+
+def test_rate_is_that_of_the_optimizer_at_work() -> None:
+    built = run(stuck_after_a_jump, [4.0, 0.7], lr=0.3).optimizer("Adam", lr=7.0)
+    found = only(built.build()).cause
+    assert found is not None
+    assert "0.3" in found.explanation
+
+
+def test_samples_that_merge_at_one_probe_only_are_no_collapse() -> None:
+    built = run(plateau, [0.01]).series(
+        Statistic.DISTINGUISHABILITY, "net.4", [0.01, 0.01, 0.0, 0.01], steps=[0, 1, 2, 4]
+    )
+    assert RULE.judge(built.build()) == ()

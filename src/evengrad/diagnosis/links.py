@@ -57,6 +57,7 @@ class Link:
         effect_only: Causes of the consequence, one of which it must have; empty: any.
         effect_not: Causes of the consequence that speak for a fault of its own.
         same_place: Whether both must name a parameter or module in common.
+        root_keys: Messages of the root's finding, one of which it must be; empty: any.
     """
 
     root: str
@@ -66,6 +67,7 @@ class Link:
     effect_only: frozenset[CauseKind] = frozenset()
     effect_not: frozenset[CauseKind] = frozenset()
     same_place: bool = False
+    root_keys: frozenset[str] = frozenset()
 
     def fits(self, root: Finding, effect: Finding) -> bool:
         """Return whether one finding explains the other by this row."""
@@ -75,6 +77,8 @@ class Link:
         if cause in self.root_not or symptom in self.effect_not:
             return False
         if self.effect_only and symptom not in self.effect_only:
+            return False
+        if self.root_keys and root.message_key not in self.root_keys:
             return False
         if self.same_place and not _meet(root, effect):
             return False
@@ -98,13 +102,18 @@ def _row(
     effect_only: frozenset[CauseKind] = frozenset(),
     effect_not: frozenset[CauseKind] = frozenset(),
     same_place: bool = False,
+    root_keys: frozenset[str] = frozenset(),
 ) -> tuple[Link, ...]:
     """Return the links from one rule to several."""
-    return tuple(Link(root, effect, when, root_not, effect_only, effect_not, same_place) for effect in effects.split())
+    return tuple(
+        Link(root, effect, when, root_not, effect_only, effect_not, same_place, root_keys) for effect in effects.split()
+    )
 
 
 _RATE = frozenset({_C.LEARNING_RATE_HIGH, _C.WARMUP_MISSING})
 _CUT = frozenset({_C.DISCONNECTED})
+_DEPTH = STRUCTURAL - {_C.RECURRENT_JACOBIAN}
+_CLIP = frozenset({"loop-order.clip-before-backward", "loop-order.clip-after-step", "loop-order.clip-before-unscale"})
 _DATA = frozenset({_C.DATA})
 
 TABLE: tuple[Link, ...] = (
@@ -113,6 +122,8 @@ TABLE: tuple[Link, ...] = (
     *_row("loop-order", "update-too-large update-too-small clipping-saturated gradient-spike", When.ANY),
     *_row("loop-order", "no-gradient constant-output loss-scale-collapse", When.ANY),
     *_row("loop-order", "non-finite exploding-gradient", effect_not=STRUCTURAL | ABRUPT),
+    # A clip that would have held a recurrence together, and does nothing where it stands.
+    *_row("loop-order", "exploding-gradient non-finite", When.ANY, effect_not=_DEPTH | ABRUPT, root_keys=_CLIP),
     *_row("loop-order", "dead-units saturated-activation", effect_not=STRUCTURAL),
     *_row("loop-order", "vanishing-gradient bad-initialisation", When.AFTER, effect_not=STRUCTURAL),
     # Coarse number formats: gradients that flush to zero look vanished, disconnected or dead.
@@ -123,9 +134,11 @@ TABLE: tuple[Link, ...] = (
     *_row("input-scale", "saturated-activation dead-units constant-output update-too-large gradient-spike", When.ANY),
     *_row("input-scale", "update-too-small clipping-saturated loss-scale-collapse target-scale", When.ANY),
     *_row("input-scale", "non-finite exploding-gradient bad-initialisation", When.ANY, effect_not=STRUCTURAL | _DATA),
+    *_row("input-scale", "exploding-gradient vanishing-gradient", When.AFTER),
     *_row("target-scale", "update-too-large update-too-small gradient-spike clipping-saturated", When.ANY),
     *_row("target-scale", "constant-output loss-scale-collapse dead-units saturated-activation"),
     *_row("target-scale", "non-finite exploding-gradient", effect_not=STRUCTURAL | _DATA),
+    *_row("target-scale", "exploding-gradient vanishing-gradient", When.AFTER),
     # A network that explodes as it was built; where the learning rate blew it up, the next block has it the other way.
     *_row("exploding-gradient", "bad-initialisation saturated-activation", When.ANY, root_not=_RATE),
     *_row("exploding-gradient", "update-too-large", When.ANY, root_not=_RATE),
@@ -144,6 +157,7 @@ TABLE: tuple[Link, ...] = (
     # A gradient that is lost on its way: what made it so is its cause, what does not move is its consequence.
     *_row("vanishing-gradient", "dead-units", When.ANY, root_not=frozenset({_C.DEAD_UNITS})),
     *_row("vanishing-gradient", "saturated-activation bad-initialisation", When.ANY),
+    *_row("vanishing-gradient", "update-too-large", root_not=_RATE),
     *_row("vanishing-gradient", "update-too-small constant-output", When.ANY),
     *_row("vanishing-gradient", "no-gradient", When.ANY, effect_not=_CUT),
     # Symptoms that explain only other symptoms.

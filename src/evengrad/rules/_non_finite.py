@@ -91,8 +91,10 @@ def skipped_steps(trace: Trace) -> tuple[int, ...]:
     steps = set(series.steps[series.values > 0].tolist())
     for event in trace.events_of(EventKind.STEP_SKIPPED):
         first, last = event.step, max(event.step, event.last_step)
-        # An event that stands for fewer steps than its span tells only its ends.
-        steps.update(range(first, last + 1) if event.count >= last - first + 1 else (first, last))
+        # An event that stands for fewer steps than its span tells only its ends; one that stands for more was counted
+        # while the run's steps stood still.
+        whole = range(first, max(last + 1, first + event.count))
+        steps.update(whole if event.count >= last - first + 1 else (first, last))
     return tuple(sorted(steps))
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from evengrad.core.info import ParamInfo
+from evengrad.core.info import OptimizerInfo, ParamInfo
 from evengrad.core.statistic import Statistic
 from evengrad.core.trace import Trace
 
@@ -63,3 +63,25 @@ def weight_growth(trace: Trace, before: int | None = None) -> tuple[float, str]:
         if len(kept) and kept[0] > 0:
             best = max(best, (float(np.log10(kept.max() / kept[0])), name))
     return best
+
+
+def active_optimizers(trace: Trace) -> tuple[OptimizerInfo, ...]:
+    """Return the optimizers that were seen at work; all of them where that cannot be told.
+
+    A process may hold others: of an earlier stage, or of another model.
+    """
+    working = {
+        info.optimizer
+        for info in trace.parameters
+        if any(len(trace.get(kind, info.name)) for kind in (Statistic.UPDATE_RATIO, Statistic.GRAD_RMS))
+    }
+    return tuple(o for o in trace.optimizers if o.index in working) or trace.optimizers
+
+
+def learning_rate(trace: Trace) -> float:
+    """Return the largest learning rate of the optimizers at work; nan when none is known."""
+    working = {optimizer.index for optimizer in active_optimizers(trace)}
+    subjects = [name for name in trace.subjects(Statistic.LEARNING_RATE) if int(name.partition("/")[0]) in working]
+    return max(
+        (float(trace.get(Statistic.LEARNING_RATE, name).finite.values.max()) for name in subjects), default=math.nan
+    )

@@ -13,7 +13,7 @@ from evengrad.core.statistic import Statistic
 from evengrad.core.trace import Trace
 from evengrad.rules._base import AbstractRule
 from evengrad.rules._progress import State, progress
-from evengrad.rules._weights import largest_updates
+from evengrad.rules._weights import active_optimizers, largest_updates
 from evengrad.rules._words import number, percent
 
 
@@ -42,9 +42,10 @@ class ClippingSaturated(AbstractRule):
         coefficient: median clip coefficient, "1"; a tenth is a decade of learning rate. Own choice.
         travel: median relative update times the number of steps, "1": how far the weights could have moved at most, in
             units of their own size. Measured on digits classifiers: runs that stayed at ln 10 travelled 0.008 to 0.13,
-            those that learned 0.24 and more, with batch normalisation 0.05 and more.
-        sane: relative update, "1", up to which the same step without the clip would have been harmless (theory page,
-            criteria: first step above 0.3). A clip that holds an exploding net together is not the fault.
+            those that learned well 0.4 and more, with batch normalisation 0.05 and more.
+        sane: relative update, "1", up to which the step without the clip would have been one that some learning rate
+            near it bears: ten times the 0.3 of the theory page. A clip that holds an exploding net together is not the
+            fault.
         eps_share: mean share of epsilon in Adam's denominator, "1" (theory page: severe above 0.5).
         fewest: clipped steps below which nothing is said. Own choice.
 
@@ -55,8 +56,8 @@ class ClippingSaturated(AbstractRule):
 
     rate: float = 0.9
     coefficient: float = 0.1
-    travel: float = 0.2
-    sane: float = 0.3
+    travel: float = 0.3
+    sane: float = 3.0
     eps_share: float = 0.5
     fewest: int = 10
 
@@ -109,7 +110,7 @@ class ClippingSaturated(AbstractRule):
         if state not in (State.STUCK, State.LEARNING):
             return False
         shares = [trace.get(Statistic.EPS_SHARE, name).median() for name in trace.subjects(Statistic.EPS_SHARE)]
-        if any(optimizer.family == "adaptive" for optimizer in trace.optimizers):
+        if any(optimizer.family == "adaptive" for optimizer in active_optimizers(trace)):
             return state is State.STUCK and bool(shares) and float(np.nanmedian(shares)) > self.eps_share
         ratios = [update.ratio for update in largest_updates(trace)]
         if not ratios:

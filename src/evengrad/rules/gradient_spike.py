@@ -99,6 +99,7 @@ class GradientSpike(AbstractRule):
         "rises from {before} to {after} and needs {length} steps to come back.",
         "cause-learning-rate": "the norm was rising before, or jumps again and again: the steps are too long for "
         "the curvature",
+        "cause-step": "the loss of that batch was ordinary: the step along its gradient was too long",
         "cause-recurrent": "the gradient multiplies through the time steps of a recurrent layer",
         "cause-data": "the jump is a single one, without warning, and the loss of that batch is high before any update",
     }
@@ -204,7 +205,7 @@ class GradientSpike(AbstractRule):
         usual = losses.between(spike.step - _BEFORE, spike.step - 1).median()
         if at > self.loss_rise * abs(usual):
             return self.cause(CauseKind.DATA, 1.0, "cause-data")
-        return self.cause(CauseKind.LEARNING_RATE_HIGH, 1.0, "cause-learning-rate")
+        return self.cause(CauseKind.LEARNING_RATE_HIGH, 1.0, "cause-step")
 
 
 def _leaders(trace: Trace, step: int) -> tuple[str, ...]:

@@ -14,9 +14,10 @@ from evengrad.core.info import SiteInfo
 from evengrad.core.statistic import Statistic
 from evengrad.core.trace import Trace
 from evengrad.rules._base import AbstractRule
+from evengrad.rules._late import late_median
 from evengrad.rules._outcome import outcome
 from evengrad.rules._progress import State
-from evengrad.rules._weights import largest_updates
+from evengrad.rules._weights import active_optimizers, largest_updates
 from evengrad.rules._words import lines, number, percent
 
 _FAILED = (State.STUCK, State.DIVERGING)
@@ -61,6 +62,8 @@ class InputScale(AbstractRule):
         update: relative first update of the first layer, "1" (theory page: above 0.3).
         drowned: distinguishability behind the first layer over the one before it, "1"; also the first layer's update
             over the others'. Own choice.
+        faint: between-sample spread of the prediction over its size, "1", below which it is a constant; with data of
+            unit size it would have to be above. Own choice.
         share: part of the size in front of the first activation, "1", that must come from the data. Own choice.
 
     Source:
@@ -76,6 +79,7 @@ class InputScale(AbstractRule):
     passes: float = 3.0
     update: float = 0.3
     drowned: float = 0.01
+    faint: float = 1e-3
     share: float = 0.5
 
     messages: ClassVar[Mapping[str, str]] = {
@@ -86,6 +90,7 @@ class InputScale(AbstractRule):
         "loss is ruled by their scale.",
         "drowns": "The data that `{layer}` acts on are of size {rms}: biases outweigh them, and samples are hardly "
         "told apart.",
+        "faint": "The data that `{layer}` acts on are of size {rms}: predictions vary by {varies} of their size only.",
         "starves": "The data that `{layer}` acts on are of size {rms}: its weights move {times} times less than the"
         " others'.",
         "spreads": "The features that `{layer}` acts on differ in size by a factor of {spread}: no learning rate "
@@ -167,12 +172,21 @@ class InputScale(AbstractRule):
         if own and own[0] < self.drowned * usual:
             evidence = Evidence("update over that of the other layers", own[0] / usual, self.drowned, "1")
             return _Harm("starves", evidence, (("times", number(usual / own[0]) if own[0] else "∞"),))
-        return None
+        return self._faint(trace, site)
+
+    def _faint(self, trace: Trace, site: SiteInfo) -> _Harm | None:
+        """Return predictions that hardly depend on the data, and would if these were of unit size; or None."""
+        rms = trace.get(Statistic.INPUT_RMS, site.name).median()
+        spread = late_median(trace.get(Statistic.OUTPUT_SPREAD))
+        if not spread < self.faint or spread / rms < self.faint:
+            return None
+        evidence = Evidence("spread of the predictions over their size", spread, self.faint, "1")
+        return _Harm("faint", evidence, (("varies", number(spread)),))
 
     def _too_different(self, trace: Trace, site: SiteInfo, state: State) -> _Harm | None:
         """Return how a spread of sizes is felt: by an optimizer with one learning rate for all of them."""
         spread = trace.get(Statistic.FEATURE_SPREAD, site.name).median()
-        linear = all(optimizer.family == "linear" for optimizer in trace.optimizers)
+        linear = all(optimizer.family == "linear" for optimizer in active_optimizers(trace))
         if not spread > self.spread or not linear or state not in _FAILED:
             return None
         evidence = Evidence("largest over median feature", spread, self.spread, "1", site.name)

@@ -65,13 +65,14 @@ class LossScaleCollapse(AbstractRule):
         if not len(scales) or not skipped:
             return ()
         first, last = scales.first(), scales.last()
-        streak = _streak(skipped, trace.steps)
+        steps = max(trace.steps, skipped[-1] + 1)
+        streak = _streak(skipped, steps)
         collapsed = first > last and last < self.lowest and streak >= 2
         if not collapsed and streak < self.streak and not self._recurs(trace, skipped):
             return ()
         text, key, values = self.say(
             "collapse" if streak >= 2 else "keeps-skipping",
-            first=number(first), last=number(last), skipped=str(len(skipped)), steps=str(trace.steps),
+            first=number(first), last=number(last), skipped=str(len(skipped)), steps=str(steps),
             streak=str(streak),
         )  # fmt: skip
         return (
@@ -84,7 +85,7 @@ class LossScaleCollapse(AbstractRule):
                 evidence=(
                     Evidence("loss scale", last, self.lowest, "1"),
                     Evidence("steps skipped in a row at the end", float(streak), float(self.streak), "steps"),
-                    Evidence("steps skipped", len(skipped) / max(1, trace.steps), self.share, "1"),
+                    Evidence("steps skipped", len(skipped) / steps, self.share, "1"),
                 ),
                 cause=self._cause(trace),
                 message_key=key,

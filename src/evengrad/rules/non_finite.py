@@ -20,12 +20,12 @@ from evengrad.rules._weights import largest_updates, weight_growth
 from evengrad.rules._words import lines, number, place
 
 _RISKY = frozenset({
-    "log", "log2", "log10", "log1p", "logit", "sqrt", "rsqrt", "div", "truediv", "reciprocal", "pow", "exp", "exp2",
-    "expm1", "norm", "linalgvectornorm", "vectornorm", "acos", "asin", "acosh", "atanh", "erfinv", "tan", "cdist",
-    "std", "var", "mean", "softmax", "logsoftmax", "nllloss", "nllloss2d", "crossentropy", "binarycrossentropy",
-    "bceloss", "kldiv", "ctcloss", "cosinesimilarity", "layernorm", "nativelayernorm", "batchnorm", "nativebatchnorm",
-    "inverse", "linalginv", "linalgeigh", "linalgsvd", "cholesky", "linalgcholesky", "remainder", "fmod", "lgamma",
-    "digamma", "xlogy", "scaleddotproductattention", "where", "maskedfill",
+    "log", "log2", "log10", "log1p", "logit", "sqrt", "rsqrt", "div", "truediv", "reciprocal", "pow", "exp",
+    "exp2", "expm1", "norm", "linalgvectornorm", "vectornorm", "acos", "asin", "acosh", "atanh", "erfinv",
+    "tan", "cdist", "std", "var", "mean", "binarycrossentropy", "bceloss", "kldiv", "ctcloss",
+    "cosinesimilarity", "layernorm", "nativelayernorm", "batchnorm", "nativebatchnorm", "inverse", "linalginv",
+    "linalgeigh", "linalgsvd", "cholesky", "linalgcholesky", "remainder", "fmod", "lgamma", "digamma", "xlogy",
+    "scaleddotproductattention", "where", "maskedfill",
 })  # fmt: skip
 """Operations that make a NaN or an infinity of ordinary values: poles, roots, overflow of exp, 0/0 of an empty mean."""
 
@@ -177,6 +177,7 @@ class NonFinite(AbstractRule):
             or self._before_any_update(trace, where)
             or self._growth(trace, where)
             or self._operation(where)
+            or self._likely(trace, where)
             or self._unseen(trace, where)
         )
 
@@ -243,6 +244,13 @@ class NonFinite(AbstractRule):
             return self.cause(CauseKind.LOSS_NUMERICS, 1.0, "cause-numerics", operation=where.operation)
         if where.dtype == "float16":
             return self.cause(CauseKind.PRECISION, 1.0, "cause-precision", dtype=where.dtype)
+        return None
+
+    def _likely(self, trace: Trace, where: Origin) -> Cause | None:
+        """An operation that is only where the value was first seen, behind a conversion of number formats."""
+        converted = any("copy" in entry.operation.lower() for ledger in trace.ledgers for entry in ledger)
+        if where.certainty == "likely" and converted and not _risky(where.operation):
+            return self.cause(CauseKind.PRECISION, 0.5, "cause-precision", dtype=where.dtype or "float16")
         return None
 
     def _unseen(self, trace: Trace, where: Origin) -> Cause | None:

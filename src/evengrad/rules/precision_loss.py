@@ -20,7 +20,7 @@ from evengrad.rules._words import lines, module_of, number, percent
 
 _HALF = ("float16", "bfloat16")
 _SMALLEST_NORMAL = 2.0**-14  # of float16; below it digits go
-_SMALLEST = 2.0**-24  # of float16; of gradients whose rms is below it next to nothing is left
+_UNDERFLOWS = 2.0**-21  # eight times the smallest float16: one layer further on, all entries of such a gradient are 0
 
 
 @dataclass(frozen=True)
@@ -129,8 +129,8 @@ class PrecisionLoss(AbstractRule):
         return float(rate.max()) * size / weight if math.isfinite(size) else 0.0
 
     def _flushed(self, trace: Trace) -> Finding | None:
-        """Judge gradients that pass through float16, where the run has learned nothing."""
-        if progress(trace).state is not State.STUCK:
+        """Judge gradients that pass through float16, where the run learns little or nothing."""
+        if progress(trace).state not in (State.STUCK, State.LEARNING):
             return None
         scale = trace.get(Statistic.LOSS_SCALE).finite.last()
         factor = scale if scale > 0 else 1.0
@@ -174,12 +174,12 @@ class PrecisionLoss(AbstractRule):
         }
         gone = tuple(name for name, size in sizes.items() if size == 0.0)
         arriving = max((size for size in sizes.values() if size > 0), default=math.inf)
-        if not converted or not gone or arriving >= _SMALLEST:
+        if not converted or not gone or arriving >= _UNDERFLOWS:
             return None
         text = ("flushed", {"count": str(len(gone)), "total": str(len(sizes)), "size": number(arriving)})
         evidence = (
             Evidence("layers whose gradient flushes to zero", len(gone) / len(sizes), None, "1"),
-            Evidence("largest gradient in float16", arriving, _SMALLEST, "loss/x"),
+            Evidence("largest gradient in float16", arriving, _UNDERFLOWS, "loss/x"),
         )
         names = tuple(name for site in trace.layers if site.name in gone for name in site.parameters)
         return self._finding(trace, text, names, cause, evidence)

@@ -14,7 +14,7 @@ from evengrad.rules._base import AbstractRule
 from evengrad.rules._late import late, late_median
 from evengrad.rules._outcome import outcome
 from evengrad.rules._progress import State
-from evengrad.rules._weights import largest_updates
+from evengrad.rules._weights import active_optimizers, largest_updates
 from evengrad.rules._words import number, percent
 
 _FAILED = (State.STUCK, State.DIVERGING)
@@ -108,7 +108,7 @@ class TargetScale(AbstractRule):
         first = next(iter(largest_updates(trace)), None)
         ratio = first.ratio if first is not None and first.step <= 2 else math.nan
         # With targets of unit size the gradient of a squared error would be smaller by their size.
-        own_fault = ratio / sizes.target > self.update and all(o.family == "linear" for o in trace.optimizers)
+        own_fault = ratio / sizes.target > self.update and all(o.family == "linear" for o in active_optimizers(trace))
         if own_fault:
             return ()
         output = number(sizes.output)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
@@ -17,7 +18,7 @@ from evengrad.rules._base import AbstractRule
 from evengrad.rules._course import highest_rise
 from evengrad.rules._outcome import outcome
 from evengrad.rules._progress import Progress, State
-from evengrad.rules._weights import Update, largest_updates
+from evengrad.rules._weights import Update, active_optimizers, largest_updates, learning_rate
 from evengrad.rules._words import lines, module_of, number
 
 _ATTENTION = ("attention", "transformer")
@@ -148,22 +149,24 @@ class UpdateTooLarge(AbstractRule):
             return ""
         name = trace.layers[-1].name
         series = trace.get(Statistic.DISTINGUISHABILITY, name).finite
-        early = series.between(1, self.soon)
-        if len(series) < 2 or series.first() <= self.collapsed:
+        after = series.between(1, int(series.steps[-1])) if len(series) else series
+        if len(after) < 1 or series.first() <= self.collapsed:
             return ""
-        merged = len(early) > 0 and float(early.values.min()) < series.first() * 10**-self.merged
+        bound = series.first() * 10**-self.merged
+        merged = after.steps[0] <= self.soon and after.first() < bound and after.median() < bound
         settled = float(np.median(series.values[len(series) // 2 :]))
         collapsed = settled < min(self.collapsed, series.first() * 10**-self.collapse)
         return name if merged or collapsed else ""
 
     def _collapse(self, trace: Trace, run: Progress, layer: str) -> Finding:
         series = trace.get(Statistic.DISTINGUISHABILITY, layer).finite
+        after = series.between(1, int(series.steps[-1]))
         fallen = series.steps[series.values < series.first() * 10**-self.merged]
         text, key, values = self.say(
             "collapses",
             layer=layer,
             last=number(run.last),
-            times=number(series.first() / max(series.values.min(), 1e-300)),
+            times=number(series.first() / max(after.median(), 1e-30)),
         )
         site = trace.site(layer)
         return Finding(
@@ -177,8 +180,8 @@ class UpdateTooLarge(AbstractRule):
             evidence=(
                 Evidence("distinguishability at the start", series.first(), None, "1", layer),
                 Evidence(
-                    "lowest distinguishability",
-                    float(series.values.min()),
+                    "distinguishability after the first updates",
+                    after.median(),
                     series.first() * 10**-self.merged,
                     "1",
                     layer,
@@ -191,13 +194,14 @@ class UpdateTooLarge(AbstractRule):
 
     def _cause(self, trace: Trace) -> Cause:
         """Tell a missing warm-up (attention, an adaptive optimizer, the full rate from the start) from a high rate."""
-        rates = trace.get(Statistic.LEARNING_RATE, "0/0").finite
-        rate = float(rates.values.max()) if len(rates) else float("nan")
         attends = any(word in info.kind.lower() for info in trace.modules for word in _ATTENTION) or any(
             entry.kind is EntryKind.ATTENTION for ledger in trace.ledgers for entry in ledger
         )
-        adaptive = any(optimizer.family == "adaptive" for optimizer in trace.optimizers)
-        ramps = len(rates) > 0 and rates.first() < self.ramp * rate
+        working = active_optimizers(trace)
+        adaptive = any(optimizer.family == "adaptive" for optimizer in working)
+        rate = learning_rate(trace)
+        first = max((trace.get(Statistic.LEARNING_RATE, f"{o.index}/0").first() for o in working), default=math.nan)
+        ramps = first < self.ramp * rate
         if attends and adaptive and not ramps:
             return self.cause(CauseKind.WARMUP_MISSING, 1.0, "cause-warmup", rate=number(rate))
         return self.cause(CauseKind.LEARNING_RATE_HIGH, 1.0, "cause-learning-rate", rate=number(rate))
