@@ -15,6 +15,7 @@ from evengrad.core.info import SiteInfo, SourceLine
 from evengrad.core.ledger import Ledger, TimeProfile
 from evengrad.core.statistic import Statistic
 from evengrad.observation.calls import CallRecorder
+from evengrad.observation.compiled import coarse_ledger, is_hidden
 from evengrad.observation.graph import Graph, Measurement, Operation
 from evengrad.observation.paths import PathBuilder
 from evengrad.observation.recurrence import time_profile
@@ -91,10 +92,11 @@ class DeepProbe:
         self.armed = False
         self.loss_is_finite = True
 
-    def arm(self) -> None:
-        """Record module calls from now on, for the backward pass to come."""
+    def arm(self, *, with_calls: bool = True) -> None:
+        """Prepare for the backward pass to come; record module calls from now on, unless hooks must not be traced."""
         self.armed = True
-        self.calls.arm()
+        if with_calls:
+            self.calls.arm()
 
     def disarm(self) -> None:
         """Take off every hook and let go of every tensor."""
@@ -194,7 +196,8 @@ class DeepProbe:
                 self._profiles += [profile] if profile is not None else []
         self._profiles += self._builder.time_profiles(scale)
         # Now, since the weights are about to change; which step this is will be known when the optimizer steps.
-        self._ledger = self._builder.ledger(scale)
+        hidden = is_hidden(self._measurement.graph)
+        self._ledger = coarse_ledger(self._registry, scale) if hidden else self._builder.ledger(scale)
         self.calls.clear()
 
     def _is_fused(self, module: torch.nn.Module) -> bool:

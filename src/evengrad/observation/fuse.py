@@ -8,6 +8,8 @@ import sys
 from collections.abc import Callable
 from typing import Any, Protocol, TypeVar
 
+import torch
+
 logger = logging.getLogger(__name__)
 
 R = TypeVar("R")
@@ -30,12 +32,19 @@ def guarded(method: Callable[..., R]) -> Callable[..., R | None]:
         if self.off:
             return None
         try:
-            return method(self, *args, **kwargs)
+            # What we compute is no business of the user's function modes and tensor subclasses.
+            with torch._C.DisableTorchFunction():
+                return method(self, *args, **kwargs)
         except Exception as error:
             self.blow(method.__name__, error)
             return None
 
     return safe
+
+
+def dispatch_mode_active() -> bool:
+    """Return whether the user's code has a dispatch mode in force, which would see every operation of ours."""
+    return torch._C._len_torch_dispatch_stack() > 0
 
 
 def say(text: str) -> None:

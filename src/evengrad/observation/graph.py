@@ -256,7 +256,7 @@ class Measurement:
 
         def hook(gradients: tuple[Tensor | None, ...]) -> None:
             try:
-                with torch.no_grad():
+                with torch.no_grad(), torch._C.DisableTorchFunction():
                     for number, gradient in enumerate(gradients):
                         if gradient is not None:
                             self.potentials[index, number] = norm(gradient.detach())
@@ -280,7 +280,7 @@ class Measurement:
 
         def hook(sent: tuple[Tensor | None, ...], _: tuple[Tensor | None, ...]) -> None:
             try:
-                with torch.no_grad():
+                with torch.no_grad(), torch._C.DisableTorchFunction():
                     for number, _edge in edges:
                         gradient = sent[number] if number < len(sent) else None
                         if gradient is None:

@@ -15,6 +15,7 @@ from torch.optim import Optimizer
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 from torch.utils.hooks import RemovableHandle
 
+from evengrad.observation.fuse import dispatch_mode_active
 from evengrad.observation.sources import is_user_file
 
 Function = Callable[..., Any]
@@ -77,8 +78,8 @@ class Handler(Protocol):
     def after_step(self, optimizer: Optimizer) -> None:
         """An optimizer has stepped."""
 
-    def compiling(self) -> None:
-        """``torch.compile`` was called."""
+    def compiling(self, *, exact: bool) -> None:
+        """``torch.compile`` was called; ``exact``: with a backend that rounds as eager code does."""
 
     def saved_tensor_hooks(self, *, entering: bool) -> None:
         """Saved-tensor hooks come into force, or end."""
@@ -267,13 +268,13 @@ class Interceptor:
         @functools.wraps(compile_function)
         def watched_compile(*args: Any, **kwargs: Any) -> Any:
             self.fullgraph = self.fullgraph or bool(kwargs.get("fullgraph"))
-            handler.compiling()
+            handler.compiling(exact=_rounds_as_eager(kwargs))
             return compile_function(*args, **kwargs)
 
         @functools.wraps(compile_module)
         def watched_method(module: nn.Module, *args: Any, **kwargs: Any) -> Any:
             self.fullgraph = self.fullgraph or bool(kwargs.get("fullgraph"))
-            handler.compiling()
+            handler.compiling(exact=_rounds_as_eager(kwargs))
             return compile_module(module, *args, **kwargs)
 
         self._replace(torch, "compile", watched_compile)
@@ -311,6 +312,8 @@ def _before(original: Function, handler: Handler, tell: Callable[[Any], None]) -
 
 def _glanced(handler: Handler, root: Any) -> bool:
     """Keep a glance at the loss of an unattended step; returns False when it is not a finite number."""
+    if dispatch_mode_active():
+        return False
     try:
         value = root.item()
     except (AttributeError, RuntimeError):
@@ -353,6 +356,11 @@ def _step_hooks(handler: Handler) -> tuple[Function, Function]:
             handler.after_step(optimizer)
 
     return before, after
+
+
+def _rounds_as_eager(options: dict[str, Any]) -> bool:
+    """Return whether compiled code gives the same bits as eager code."""
+    return options.get("backend", "inductor") in ("eager", "aot_eager") or bool(options.get("disable"))
 
 
 def _tensors(items: object) -> tuple[Tensor, ...]:

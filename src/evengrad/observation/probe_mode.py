@@ -6,10 +6,15 @@ import torch
 
 
 class ProbeMode:
-    """Enters and leaves that mode; leaves alone what the user has set."""
+    """Enters and leaves that mode; leaves alone what the user has set.
+
+    Compiled code runs eagerly on probe steps only where its backend rounds as eager code does. Others (inductor fuses
+    kernels) are left alone and looked at from outside: a watched run must stay identical to the bit.
+    """
 
     def __init__(self) -> None:
         self.compiled = False  # whether the run compiles anything
+        self.exact = True  # whether running that eagerly gives the same bits
         self.lines_wanted = 1  # probes whose operations are to be traced back to source lines
         self._traces_lines = False
 
@@ -24,7 +29,7 @@ class ProbeMode:
 
     def force_eager(self) -> None:
         """Run compiled code as it was written: no hook of ours may exist while it is traced."""
-        if self.compiled:
+        if self.compiled and self.exact:
             torch.compiler.set_stance("force_eager")
 
     def stop_tracing_lines(self) -> None:
@@ -37,5 +42,5 @@ class ProbeMode:
     def leave(self) -> None:
         """Bring torch back to what it was."""
         self.stop_tracing_lines()
-        if self.compiled:
+        if self.compiled and self.exact:
             torch.compiler.set_stance("default")

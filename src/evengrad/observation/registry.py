@@ -147,13 +147,9 @@ class Registry:
         return tuple(found.values())
 
     def modules_named(self) -> dict[str, nn.Module]:
-        """Return the live modules by name."""
-        named: dict[str, nn.Module] = {}
-        for module in self.alive():
-            name = self.module_names.get(id(module))
-            if name is not None:
-                named.setdefault(name, module)
-        return named
+        """Return the live modules by name, in the order in which their model defines them."""
+        alive = {id(module): module for module in self.alive()}
+        return {name: alive[key] for key, name in self.module_names.items() if key in alive}
 
 
 def _descendants(modules: list[nn.Module]) -> set[int]:

@@ -18,7 +18,7 @@ from evengrad.observation.amp import Scaling
 from evengrad.observation.controller import Controller
 from evengrad.observation.deep import DeepProbe, SavedTensorHooks
 from evengrad.observation.examine import Examiner
-from evengrad.observation.fuse import guarded, say
+from evengrad.observation.fuse import dispatch_mode_active, guarded, say
 from evengrad.observation.intercept import Interceptor
 from evengrad.observation.light import LightPass
 from evengrad.observation.optimizers import Held, Optimizers
@@ -115,8 +115,12 @@ class Session:
             self._mode.lines_wanted = max(self._mode.lines_wanted, 1)
 
     @guarded
-    def compiling(self) -> None:
+    def compiling(self, *, exact: bool) -> None:
         """Take care that no hook of ours is traced."""
+        if not exact:
+            self._mode.leave()
+            self._mode.exact = False
+            self.deep.calls.disarm()
         if not self._mode.compiled:
             self._mode.compiled = True
             self._note(EventKind.COMPILED)
@@ -143,6 +147,9 @@ class Session:
         """Note the loss; on a probe step read the graph and hook it."""
         started = time.perf_counter()
         if torch._C._current_graph_task_id() != -1 or torch._C._functorch.peek_interpreter_stack() is not None:
+            return
+        if dispatch_mode_active():
+            self._losses.clear()
             return
         scaled = self._note_loss(roots)
         self._protocol.backward(scaled=scaled, accumulating=accumulating)
@@ -255,6 +262,9 @@ class Session:
         self._check_order(held)
         lighted = time.perf_counter()
         self.controller.spend(lighted - started)
+        if dispatch_mode_active():
+            self._cancel_probe()
+            return
         light = self.deep.armed or self.controller.light_due(step)
         if light:
             scale = self.scaling.still_in(optimizer)
@@ -270,6 +280,13 @@ class Session:
                 self.controller.light_done(step, time.perf_counter() - lighted)
         else:
             self.light.pass_by()
+
+    def _cancel_probe(self) -> None:
+        """Give up the probe of a step that the user's own instruments look at."""
+        self.light.pass_by()
+        if self.deep.armed:
+            self.deep.disarm()
+            self._mode.leave()
 
     def _record_loss(self, step: int) -> None:
         losses, self._losses = self._losses, []
@@ -366,7 +383,7 @@ class Session:
     def begin_probe(self) -> None:
         """Prepare to probe the step to come, from its forward pass on."""
         started = time.perf_counter()
-        self.deep.arm()
+        self.deep.arm(with_calls=self._mode.exact)
         self._mode.enter()
         self._deep_seconds += time.perf_counter() - started
 
