@@ -86,6 +86,15 @@ def test_bars_show_the_step_of_the_ledger_beside_them():
     assert "step 16" in gradient_bars(diagnosis(trace, made), EN).title
 
 
+def test_where_all_is_nan_the_last_step_before_shows_where_the_gradient_stood():
+    builder = TraceBuilder(steps=9).mlp(3)
+    for layer in builder.trace.layers:
+        builder.series(Statistic.GRAD_OUTPUT_NORM, layer.name, [0.1, 0.2, math.nan], steps=[0, 4, 8])
+    bars = gradient_bars(diagnosis(builder.build(), finding("non-finite", first_step=7, last_step=8)), EN)
+    assert "step 4" in bars.title
+    assert [row.text for row in bars.rows] == ["2.0e-1"] * 3
+
+
 def test_a_run_without_layers_falls_back_to_weights_or_to_nothing():
     trace = TraceBuilder().mlp(4).per_layer(Statistic.GRAD_RMS, first=1e-6, last=1e-2).build()
     bars = gradient_bars(diagnosis(trace, finding()), EN)

@@ -63,6 +63,15 @@ def test_a_loss_that_broke_says_since_when():
     assert build_document(diagnosis(trace)).loss == "Loss: 1 → nan, not finite from step 2 on."
 
 
+def test_a_ledger_is_worth_showing_where_a_finding_rests_on_it_or_the_gradient_moves():
+    even = TraceBuilder(steps=300).mlp(4).ledger(activation=-0.4).build()
+    other = finding("loop-order", evidence=(Evidence("steps in this order", 0.9, 0.1),))
+    assert not build_document(diagnosis(even, other)).steep
+    assert build_document(diagnosis(even, finding())).steep
+    assert build_document(diagnosis(deep_sigmoid(), other)).steep
+    assert not build_document(diagnosis(Trace(steps=3), finding())).steep
+
+
 @pytest.mark.parametrize(
     ("first", "last", "expected"),
     [

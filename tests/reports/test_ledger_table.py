@@ -89,6 +89,12 @@ def test_the_ledger_shown_is_on_the_path_that_the_finding_names():
     assert guilty_ledger(diagnosis(trace, made)).first == "net.0"
 
 
+def test_a_ledger_that_says_nothing_is_not_shown_while_another_does():
+    trace = TraceBuilder().mlp(4).ledger(0, activation=-0.4).ledger(8, attenuation=math.nan).build()
+    made = finding("non-finite", first_step=8, last_step=8, modules=("net.0",), evidence=())
+    assert guilty_ledger(diagnosis(trace, made)).step == 0
+
+
 def test_a_healthy_run_shows_its_last_ledger():
     trace = deep_sigmoid(3, steps=300)
     assert guilty_ledger(diagnosis(trace)).step == 256

@@ -128,6 +128,22 @@ def test_names_cannot_steer_the_terminal_or_the_markup(colour):
     assert "[/]" in text
 
 
+def test_an_even_gradient_gets_a_sentence_not_a_ledger():
+    trace = TraceBuilder(steps=300).mlp(4).ledger(activation=-0.4).build()
+    made = finding("loop-order", evidence=(), modules=(), parameters=("net.0.weight", "net.2.weight"))
+    text = "\n".join(drawn(diagnosis(trace, made)))
+    assert "Gradient across depth: -0.4 decades" in text
+    assert "Who changed the gradient" not in text
+
+
+def test_a_line_of_the_users_code_goes_before_the_names_of_all_parameters():
+    parameters = tuple(f"net.{index}.weight" for index in range(9))
+    with_line = "\n".join(drawn(diagnosis(deep_sigmoid(3), finding(modules=(), parameters=parameters))))
+    without = "\n".join(drawn(diagnosis(deep_sigmoid(3), finding(modules=(), parameters=parameters, source=()))))
+    assert "net.1.weight" not in with_line
+    assert "net.0.weight, net.1.weight, net.2.weight, 6 more" in without
+
+
 def test_long_names_keep_both_ends():
     name = "transformer.h." + "very_long_name." * 12 + "mlp.c_proj"
     made = diagnosis(TraceBuilder(steps=300).layers(name, "b").ledger(weight=-6.0).build(), finding(modules=(name,)))

@@ -92,8 +92,12 @@ def _wanted_step(diagnosis: Diagnosis) -> int | None:
 
 
 def _step(series: Sequence[Series], wanted: int | None) -> int:
-    """Return the measured step at, or first after, the wanted one; the last measured step where none is wanted."""
-    steps = sorted({int(step) for one in series for step in one.steps})
+    """Return the measured step to show: at, or first after, the wanted one; the last one where none is wanted.
+
+    Where everything is NaN by then, the last step before that shows where the gradient stood.
+    """
+    measured = sorted({int(step) for one in series for step in one.steps})
+    steps = sorted({int(step) for one in series for step in one.finite.steps}) or measured
     if wanted is None:
         return steps[-1]
     return next((step for step in steps if step >= wanted), steps[-1])

@@ -9,11 +9,12 @@ import numpy as np
 
 from evengrad.core.event import Event, EventKind
 from evengrad.core.finding import Diagnosis, Severity, Verdict
+from evengrad.core.ledger import Ledger
 from evengrad.core.statistic import Statistic
 from evengrad.core.trace import Trace
 from evengrad.reports.bars import gradient_bars
 from evengrad.reports.findings import finding_block
-from evengrad.reports.ledger_table import guilty_ledger, ledger_table, site
+from evengrad.reports.ledger_table import DECADES, guilty_ledger, ledger_table, site
 from evengrad.reports.tables import detail_tables
 from evengrad.reports.text import Texts, clean, decades, number, percent, texts
 from evengrad.reports.values import Document
@@ -22,6 +23,7 @@ __all__ = ["Document", "build_document"]
 
 _SAME: Final = 0.1  # decades below which the range over a run is not worth two numbers
 
+_WORTH_A_LEDGER: Final = 1.0  # decades across depth; below it nobody asks who took them. Own choice
 _SHORT: Final = 60.0  # seconds below which the first probes alone may exceed the budget; own choice
 
 # Events that the reader must know of to trust the report; the others are in the table of events.
@@ -58,6 +60,7 @@ def build_document(diagnosis: Diagnosis, lang: str = "en", *, html_path: str = "
         depth=_depth(diagnosis, words),
         loss=_loss(trace, words),
         findings=findings,
+        steep=_steep(diagnosis, ledger),
         bars=gradient_bars(diagnosis, words),
         ledger=ledger_table(ledger, words) if ledger else None,
         next_step=words.say(f"next.{diagnosis.verdict.value}"),
@@ -90,6 +93,14 @@ def _headline(diagnosis: Diagnosis, words: Texts) -> str:
     script = clean(diagnosis.trace.script).strip() or words.say("word.script")
     told = words.say("list.separator").join(counts)
     return words.say(key, counts=told, run=run_name(diagnosis.trace, words), script=script)
+
+
+def _steep(diagnosis: Diagnosis, ledger: Ledger | None) -> bool:
+    """Say whether the ledger explains something: else it would only distract from what is wrong."""
+    if ledger is None:
+        return False
+    rests = any(row.unit == DECADES for finding in diagnosis.findings[:1] for row in finding.evidence)
+    return rests or abs(ledger.attenuation) >= _WORTH_A_LEDGER
 
 
 def _depth(diagnosis: Diagnosis, words: Texts) -> str:

@@ -14,7 +14,7 @@ from evengrad.reports.text import Texts, clean, decades
 from evengrad.reports.values import LedgerRow, LedgerTable
 
 _WORST: Final = 5  # operations that are listed by name
-_UNIT: Final = "decades"  # of the evidence that is an attenuation
+DECADES: Final = "decades"  # of the evidence that is an attenuation
 _NOTHING: Final = 0.05  # decades that show as 0.0: not worth a place in the sentence
 
 # Autograd's names, as people call the operations.
@@ -52,14 +52,15 @@ def guilty_ledger(diagnosis: Diagnosis) -> Ledger | None:
     return min(ledgers, key=lambda ledger: _distance(ledger, worst))
 
 
-def _distance(ledger: Ledger, finding: Finding) -> tuple[bool, float, bool, int]:
-    """Return how badly a ledger fits a finding: off its path, another total than its evidence, before it, far from it.
+def _distance(ledger: Ledger, finding: Finding) -> tuple[bool, bool, float, bool, int]:
+    """Return how badly a ledger fits a finding: says nothing, off its path, another total, before it, far from it.
 
     A rule takes the typical ledger of several probes; the report must show the numbers that the rule speaks of.
     """
     named = bool({ledger.first, ledger.last} & {*finding.modules, *(row.subject for row in finding.evidence)})
-    totals = [row.measured for row in finding.evidence if row.unit == _UNIT and row.subject in ("", ledger.first)]
+    totals = [row.measured for row in finding.evidence if row.unit == DECADES and row.subject in ("", ledger.first)]
     return (
+        math.isnan(ledger.attenuation),
         not named,
         min((_difference(ledger.attenuation, total) for total in totals), default=0.0),
         ledger.step < finding.first_step,

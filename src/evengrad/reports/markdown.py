@@ -31,7 +31,7 @@ def _parts(document: Document) -> Iterator[str]:
         yield from _finding(block, words)
     if document.bars and document.verdict is Verdict.SICK:
         yield from _bars(document.bars, words)
-    if document.ledger and document.verdict is Verdict.SICK:
+    if document.ledger and document.steep and document.verdict is Verdict.SICK:
         yield from _ledger(document.ledger, words)
     yield f"## {_escape(words.say('html.next'))}"
     yield _prose(document.next_step)
@@ -49,7 +49,8 @@ def _finding(block: FindingBlock, words: Texts) -> Iterator[str]:
     yield f"## {_escape(block.severity_label)}: {_escape(block.title)} ({_code(block.rule)})"
     yield _prose(block.message)
     places = [f"{_code(place.where)} {_code(place.text) if place.text else ''}".strip() for place in block.places]
-    where = [*(_code(name) for name in block.modules or block.parameters), *places]
+    names = block.modules or (() if places else block.parameters)
+    where = [*(_code(name) for name in names), *places]
     facts = [("label.since", _prose(block.when)), ("label.where", ", ".join(where))]
     if block.cause:
         blanks = {"cause": block.cause, "share": block.cause_share, "explanation": block.explanation}

@@ -116,9 +116,11 @@ class _Page:
         if document.bars:
             yield Text()
             yield from self._bars(document.bars, density.bars)
-        if document.ledger:
+        if document.ledger and document.steep:
             yield Text()
             yield from self._ledger(document.ledger, density.ledger)
+        elif document.depth:
+            yield self._indented(self._text(document.depth, "dim"))
         yield Text()
         yield self._foot()
 
@@ -169,7 +171,8 @@ class _Page:
 
     def _where(self, block: FindingBlock) -> str:
         """Return the modules (or parameters) of a finding and its source lines."""
-        names = block.modules or block.parameters
+        # A line of the user's own code says more than the names of all parameters that suffer.
+        names = block.modules or (() if block.places else block.parameters)
         parts = [shorten(name, 2 * _LABEL) for name in names[:_PLACES]]
         if len(names) > _PLACES:
             parts.append(self.words.count("count.more", len(names) - _PLACES))

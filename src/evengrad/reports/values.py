@@ -131,6 +131,7 @@ class Document:
     depth: str  # the gradient across depth, in a sentence; "" where it was not measured
     loss: str  # where the loss went; "" where it was not seen
     findings: tuple[FindingBlock, ...]
+    steep: bool  # the gradient across depth is worth its ledger: a finding rests on it, or it changes by a decade
     bars: Bars | None
     ledger: LedgerTable | None
     next_step: str
