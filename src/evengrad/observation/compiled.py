@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from torch import Tensor, nn
 
 from evengrad.core.ledger import EntryKind, Ledger, LedgerEntry
-from evengrad.observation.graph import Graph
+from evengrad.observation.graph import COMPILED, Graph
 from evengrad.observation.paths import decades
 from evengrad.observation.registry import Registry
 from evengrad.probes._sizes import norm, resolve
@@ -18,22 +18,23 @@ _ACTIVATION_PACKAGE = "torch.nn.modules.activation"
 
 
 @dataclass(frozen=True, eq=False)
-class _Layer:
-    """A layer whose bias has a gradient, and the activation module that was defined after it."""
+class HiddenLayer:
+    """A layer whose bias has a gradient, the size of that, and the activation module that was defined after it."""
 
     name: str
     weight: Tensor
     bias: Tensor
+    size: float
     activation: str = ""
     activation_kind: str = ""
 
 
 def is_hidden(graph: Graph) -> bool:
     """Return whether a backward pass runs through compiled code."""
-    return any(operation.name.startswith("CompiledFunction") for operation in graph.operations)
+    return any(operation.name.startswith(COMPILED) for operation in graph.operations)
 
 
-def coarse_ledger(registry: Registry, scale: float) -> Ledger | None:
+def coarse_ledger(layers: list[HiddenLayer], scale: float) -> Ledger | None:
     """Return a ledger from the gradients of biases, in the order in which layers were defined.
 
     The gradient of a bias is dL/dh summed over the batch. Its norm stands in for that of dL/dh: the ratio between two
@@ -41,16 +42,15 @@ def coarse_ledger(registry: Registry, scale: float) -> Ledger | None:
     their isotropic scale; the rest goes to the activation module that follows, or to *other* where there is none.
 
     Args:
-        registry: The live modules by name.
+        layers: The layers, nearest the data first.
         scale: Loss scale in force.
 
     Returns:
         The ledger, with step 0; None with fewer than two such layers.
     """
-    layers = list(_layers(registry))
     if len(layers) < 2:
         return None
-    sizes = resolve([norm(layer.bias.grad.detach()) for layer in layers if layer.bias.grad is not None])
+    sizes = [layer.size for layer in layers]
     weights = resolve([norm(layer.weight.detach()) for layer in layers])
     entries: list[LedgerEntry] = []
     for i in reversed(range(1, len(layers))):
@@ -73,17 +73,22 @@ def coarse_ledger(registry: Registry, scale: float) -> Ledger | None:
     )
 
 
-def _layers(registry: Registry) -> Iterator[_Layer]:
-    """Yield linear and convolutional layers that got gradient, each with the activation defined after it."""
-    pending: _Layer | None = None
+def hidden_layers(registry: Registry) -> list[HiddenLayer]:
+    """Return linear and convolutional layers that got gradient, in the order in which their model defines them."""
+    return list(_layers(registry))
+
+
+def _layers(registry: Registry) -> Iterator[HiddenLayer]:
+    pending: HiddenLayer | None = None
     for name, module in registry.modules_named().items():
         weight, bias = module._parameters.get("weight"), module._parameters.get("bias")
         if isinstance(weight, Tensor) and isinstance(bias, Tensor) and weight.dim() >= 2 and bias.grad is not None:
             if pending is not None:
                 yield pending
-            pending = _Layer(name, weight, bias)
+            (size,) = resolve([norm(bias.grad.detach())])
+            pending = HiddenLayer(name, weight, bias, size)
         elif pending is not None and _is_activation(module) and not pending.activation:
-            pending = _Layer(pending.name, pending.weight, pending.bias, name, type(module).__name__)
+            pending = replace(pending, activation=name, activation_kind=type(module).__name__)
     if pending is not None:
         yield pending
 

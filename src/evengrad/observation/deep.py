@@ -15,7 +15,7 @@ from evengrad.core.info import SiteInfo, SourceLine
 from evengrad.core.ledger import Ledger, TimeProfile
 from evengrad.core.statistic import Statistic
 from evengrad.observation.calls import CallRecorder
-from evengrad.observation.compiled import coarse_ledger, is_hidden
+from evengrad.observation.compiled import coarse_ledger, hidden_layers, is_hidden
 from evengrad.observation.graph import Graph, Measurement, Operation
 from evengrad.observation.paths import PathBuilder
 from evengrad.observation.recurrence import time_profile
@@ -196,8 +196,15 @@ class DeepProbe:
                 self._profiles += [profile] if profile is not None else []
         self._profiles += self._builder.time_profiles(scale)
         # Now, since the weights are about to change; which step this is will be known when the optimizer steps.
-        hidden = is_hidden(self._measurement.graph)
-        self._ledger = coarse_ledger(self._registry, scale) if hidden else self._builder.ledger(scale)
+        self._ledger = self._builder.ledger(scale)
+        if is_hidden(self._measurement.graph):
+            layers = hidden_layers(self._registry)
+            self._ledger = coarse_ledger(layers, scale)
+            for depth, layer in enumerate(layers):
+                site = SiteInfo(layer.name, layer.name, "", self._registry.defined_by_name(layer.name))
+                self.layers[layer.name] = (depth, site)
+                self._readings.append(Reading(Statistic.GRAD_OUTPUT_NORM, layer.name, layer.size / scale))
+                self._readings.append(Reading(Statistic.DEPTH, layer.name, float(depth)))
         self.calls.clear()
 
     def _is_fused(self, module: torch.nn.Module) -> bool:

@@ -27,6 +27,7 @@ from evengrad.probes._sizes import Number, norm, resolve
 
 _MOST_NODES = 30_000  # beyond, only layers are measured: one hook each would take seconds
 _MOST_PLACES = 8  # uses of one activation in a module that get a name each
+COMPILED = "CompiledFunction"  # how the node of a compiled region is named
 _SHARE_ENTRIES = 1 << 20  # contributions larger than this are not kept for the inner products of a merge
 _ACTIVATION_PACKAGE = "torch.nn.modules.activation"
 
@@ -129,7 +130,8 @@ class Graph:
             operation.module_id = id(module) if module is not None else 0
             operation.module = (registry.name_of_module(module) or "") if module is not None else ""
             matrices = [weight for weight in operation.weights if weight.dim() >= 2]
-            operation.is_layer = bool(matrices) and can_hold_weight(operation.name)
+            hidden = operation.name.startswith(COMPILED)
+            operation.is_layer = bool(matrices) and not hidden and can_hold_weight(operation.name)
             leaf = _is_leaf(module)
             leaf_activation = leaf and type(module).__module__ == _ACTIVATION_PACKAGE and not operation.is_layer
             operation.kind = kind_of(

@@ -108,9 +108,10 @@ class Optimizers:
         """Return the number of the round that an optimizer's step belongs to.
 
         Optimizers that take turns (a generator's and a discriminator's) share a round; an optimizer that steps again
-        opens the next one.
+        opens the next one, and so does one that comes when whole rounds have passed without it.
         """
-        if held.index in self._turn:
+        newcomer = held.index not in self.stepped and self.step >= 1
+        if held.index in self._turn or newcomer:
             self.step += 1
             self._turn = set()
         self._turn.add(held.index)

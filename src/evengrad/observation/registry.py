@@ -138,6 +138,10 @@ class Registry:
         place = self._defined.get(module_id)
         return line_of(*place) if place else None
 
+    def defined_by_name(self, name: str) -> SourceLine | None:
+        """Return the user's line that made the module of a name."""
+        return next((self.defined(key) for key, known in self.module_names.items() if known == name), None)
+
     def infos(self) -> tuple[ModuleInfo, ...]:
         """Return the named modules as values."""
         found: dict[str, ModuleInfo] = {}
