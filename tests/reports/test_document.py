@@ -129,10 +129,7 @@ def test_an_event_without_details_still_makes_a_note():
         (Overhead(0.007, 0.01, 0.7, 100.0, 90, 9), "Watching cost 0.7 s, 0.7 % of 100 s (budget 1 %, 9 deep probes)."),
         (
             Overhead(0.3, 0.01, 0.03, 0.1, 9, 1),
-            (
-                "Watching cost 0.03 s of 0.1 s: on a run this short the probes of the first steps exceed the budget "
-                "of 1 %."
-            ),
+            "Watching cost 0.03 s of 0.1 s; so short a run exceeds the budget of 1 %.",
         ),
         (Overhead(), "The cost of watching was not measured (budget 1 %)."),
     ],

@@ -57,7 +57,12 @@ def test_uses_of_one_operation_are_one_row():
 
 def test_a_blocked_path_names_where():
     table = ledger_table(ledger(-0.5, -math.inf, -0.3), EN)
-    assert table.sentence == "Nothing of the gradient at `net.3` arrives at `net.0`: it is exactly zero after net.2."
+    assert table.sentence == "Nothing of the gradient at `net.3` arrives at `net.0`: it is exactly zero after `net.2`."
+
+
+def test_behind_a_blocked_operation_nothing_is_listed():
+    table = ledger_table(ledger(-0.5, -math.inf, math.nan, math.nan, attenuation=-math.inf), EN)
+    assert [row.text for row in table.worst] == ["-inf", "-0.50"]
 
 
 def test_a_path_that_is_not_finite_says_so():

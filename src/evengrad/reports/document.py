@@ -63,7 +63,7 @@ def build_document(diagnosis: Diagnosis, lang: str = "en", *, html_path: str = "
         steep=_steep(diagnosis, ledger),
         bars=gradient_bars(diagnosis, words),
         ledger=ledger_table(ledger, words) if ledger else None,
-        next_step=words.say(f"next.{diagnosis.verdict.value}"),
+        next_step=_next_step(diagnosis, words),
         overhead=_overhead(trace, words),
         notes=_notes(diagnosis, words),
         tables=detail_tables(trace, words),
@@ -93,6 +93,11 @@ def _headline(diagnosis: Diagnosis, words: Texts) -> str:
     script = clean(diagnosis.trace.script).strip() or words.say("word.script")
     told = words.say("list.separator").join(counts)
     return words.say(key, counts=told, run=run_name(diagnosis.trace, words), script=script)
+
+
+def _next_step(diagnosis: Diagnosis, words: Texts) -> str:
+    several = diagnosis.verdict is Verdict.SICK and len(diagnosis.findings) > 1
+    return words.say(f"next.{diagnosis.verdict.value}{'.several' if several else ''}")
 
 
 def _steep(diagnosis: Diagnosis, ledger: Ledger | None) -> bool:
@@ -145,7 +150,7 @@ def _overhead(trace: Trace, words: Texts) -> str:
         "overhead.short" if short else "overhead",
         share=percent(cost.share),
         own=number(round(cost.seconds, 2)),
-        seconds=number(cost.run_seconds),
+        seconds=number(round(cost.run_seconds, 2)),
         budget=budget,
         probes=words.count("count.probes", cost.deep_steps),
     )

@@ -131,7 +131,9 @@ def _sentence(ledger: Ledger, kinds: Sequence[tuple[str, float]], texts: Texts) 
 
 def _worst(ledger: Ledger, texts: Texts) -> tuple[tuple[LedgerRow, ...], LedgerRow | None]:
     """Return the entries that did most, largest first, and the sum of all the others."""
-    entries = sorted(_joined(ledger), key=lambda entry: -_size(entry.decades))
+    # Behind an operation that lets nothing through there is nothing to measure.
+    measured = [e for e in ledger if not (math.isnan(e.decades) and ledger.attenuation == -math.inf)]
+    entries = sorted(_joined(measured), key=lambda entry: -_size(entry.decades))
     # One row in place of "1 other" would be as long.
     shown = entries if len(entries) <= _WORST + 1 else entries[:_WORST]
     others = entries[len(shown) :]
