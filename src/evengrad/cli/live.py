@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import time
+from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
 from evengrad.cli.options import Language
@@ -14,6 +15,7 @@ from evengrad.core.event import Event, EventKind
 
 if TYPE_CHECKING:
     from evengrad.core.finding import Finding
+    from evengrad.core.trace import Trace
     from evengrad.observation.monitor import Monitor
 
 logger = logging.getLogger(__name__)
@@ -54,14 +56,14 @@ class EarlyWarning:
         return self._spent < affordable and monitor.steps >= self._next_step
 
     def _look(self, monitor: Monitor) -> None:
-        from evengrad.core.finding import Severity
-        from evengrad.diagnosis.diagnose import catalogue_rules, diagnose
+        from evengrad.diagnosis.diagnose import diagnose
 
         self._next_step = int(monitor.steps * _GROWTH) + 1
-        known = catalogue_rules()
-        diagnosis = diagnose(monitor.trace(), {name: known[name] for name in self._waiting})
-        for finding in diagnosis.findings:
-            if finding.severity is Severity.ERROR and finding.rule in self._waiting:
+        # Not the whole catalogue: most of a first look is importing, and the script waits meanwhile.
+        rules = {name: import_module(f"evengrad.rules.{name.replace('-', '_')}").RULE for name in self._waiting}
+        trace = monitor.trace()
+        for finding in diagnose(trace, rules).findings:
+            if finding.rule in self._waiting and _pressing(finding, trace):
                 self._waiting.remove(finding.rule)
                 self._warn(monitor, finding)
 
@@ -72,3 +74,17 @@ class EarlyWarning:
         message = texts(self._language.value).message(finding).rstrip(".。")
         say(word(self._language, "early", step=str(step), message=message))
         monitor.note(Event(EventKind.EARLY_WARNING, step, last_step=step, details={"rule": finding.rule}))
+
+
+def _pressing(finding: Finding, trace: Trace) -> bool:
+    """Return whether a finding cannot wait for the report.
+
+    What may come right is a warning, which the report will tell. But in the first steps, before the loss can tell
+    anything, a gradient that explodes may become NaN with the next one, and then it is too late to say so.
+    """
+    from evengrad.core.finding import Severity
+    from evengrad.rules._progress import State, progress
+
+    if finding.severity is Severity.WARNING and finding.rule == "exploding-gradient":
+        return progress(trace).state is State.UNKNOWN
+    return finding.severity is Severity.ERROR

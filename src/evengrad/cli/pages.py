@@ -76,7 +76,8 @@ def _thresholds(item: object, prefix: str = "") -> Iterator[tuple[str, str, str]
 def _meanings(kind: type) -> dict[str, str]:
     """Return what a class's docstring says of its fields; an entry may name several: ``large, small: …``."""
     meanings: dict[str, str] = {}
-    inside, names = False, []
+    inside = False
+    names: list[str] = []
     for line in inspect.cleandoc(kind.__doc__ or "").splitlines():
         entry = _ENTRY.fullmatch(line)
         if line and not line.startswith(" "):
