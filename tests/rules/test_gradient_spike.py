@@ -147,3 +147,29 @@ def test_loss_below_zero_is_judged_by_what_was_gained() -> None:
     thrown_back = [value if step <= 200 else 1.5 for step, value in enumerate(falling)]
     assert only(run({200: 100.0}, thrown_back).build()).severity is Severity.ERROR
     assert RULE.judge(run({200: 100.0}, falling).build()) == ()
+
+
+def unmeasured(course: list[float]) -> TraceBuilder:
+    """Return a run whose norms were not measured between steps 150 and 250."""
+    kept = [*range(150), *range(250, STEPS)]
+    return run({}, course).series(Statistic.GRAD_NORM, "", [norms({})[step] for step in kept], steps=kept)
+
+
+def test_batch_of_a_jumping_loss_stands_for_a_norm_that_was_not_measured() -> None:
+    course = losses(after=4.0)
+    course[200] = 3000.0
+    finding = only(unmeasured(course).build())
+    assert (finding.severity, finding.first_step) == (Severity.ERROR, 200)
+    assert finding.message_key == "gradient-spike.batch-lost"
+    assert finding.cause is not None
+    assert finding.cause.kind is CauseKind.DATA
+
+
+def test_batch_of_a_jumping_loss_without_harm_is_silent() -> None:
+    course = losses()
+    course[200] = 3000.0
+    assert RULE.judge(unmeasured(course).build()) == ()
+
+
+def test_change_of_the_task_is_no_spike() -> None:
+    assert RULE.judge(unmeasured(losses(after=8.0)).build()) == ()

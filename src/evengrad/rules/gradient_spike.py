@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
@@ -18,19 +18,24 @@ from evengrad.rules._weights import largest_updates
 from evengrad.rules._words import lines, module_of, number
 
 _SMOOTH = 5  # losses over which the level after a spike is taken
+_SOON = 20  # losses after a spike within which its harm must show
 _BEFORE = 20  # losses over which the level before it is taken
 _NEAR = 8  # measured norms after the first one of a spike that still belong to it
 
 
 @dataclass(frozen=True)
 class _Spike:
-    """A jump of the norm; ``z`` in standard deviations of its logarithm, ``ratio`` over the recent median."""
+    """A jump of the norm, or of one batch's loss where no norm was measured.
+
+    ``z`` is in standard deviations of the logarithm, ``ratio`` over the recent median.
+    """
 
     step: int
-    norm: float
+    size: float
     z: float
     ratio: float
-    gradual: bool  # the norm had begun to rise before
+    gradual: bool  # it had begun to rise before
+    batch: bool = False  # the loss jumped, and no norm was measured there
 
 
 @dataclass(frozen=True)
@@ -50,7 +55,8 @@ class GradientSpike(AbstractRule):
 
     What it measures:
         The logarithm of the global norm (unscaled, before clipping) against its own moving average and spread, the norm
-        against the median of the last 50, and the loss after the jump against its level before.
+        against the median of the last 50, and the loss after the jump against its level before. Where norms are sampled
+        and none was measured, the loss of a single batch stands for its gradient.
 
     Why it hurts:
         One step along a gradient that is ten times too long undoes many. Adam remembers it: with beta2 0.999 the second
@@ -93,10 +99,14 @@ class GradientSpike(AbstractRule):
     long: float = 0.1
 
     messages: ClassVar[Mapping[str, str]] = {
-        "lost": "At step {step} the gradient norm jumps to {norm}, {ratio} times its recent median; the loss rises "
+        "lost": "At step {step} the gradient norm jumps to {size}, {ratio} times its recent median; the loss rises "
         "from {before} to {after} and does not come back.",
-        "costly": "At step {step} the gradient norm jumps to {norm}, {ratio} times its recent median; the loss "
+        "costly": "At step {step} the gradient norm jumps to {size}, {ratio} times its recent median; the loss "
         "rises from {before} to {after} and needs {length} steps to come back.",
+        "batch-lost": "At step {step} the loss of one batch is {size}, {ratio} times the recent median; after its "
+        "update the loss rises from {before} to {after} and does not come back.",
+        "batch-costly": "At step {step} the loss of one batch is {size}, {ratio} times the recent median; after its"
+        " update the loss rises from {before} to {after} and needs {length} steps to come back.",
         "cause-learning-rate": "the norm was rising before, or jumps again and again: the steps are too long for "
         "the curvature",
         "cause-step": "the loss of that batch was ordinary: the step along its gradient was too long",
@@ -106,19 +116,23 @@ class GradientSpike(AbstractRule):
 
     def judge(self, trace: Trace) -> tuple[Finding, ...]:
         """Return one finding on the spike that did most harm."""
-        norms = trace.get(Statistic.GRAD_NORM).finite
-        spikes = self._spikes(norms)
+        spikes = self._spikes(trace.get(Statistic.GRAD_NORM).finite)
+        spikes += self._unmeasured(trace)
         harmful = [(spike, harm) for spike in spikes if (harm := self._harm(trace, spike)) is not None]
         if not harmful:
             return ()
-        spike, harm = max(harmful, key=lambda pair: (not pair[1].recovered, pair[1].length))
+        # What the run never came back from began with the first; else the one that cost most is told.
+        lost = [pair for pair in harmful if not pair[1].recovered]
+        spike, harm = (
+            min(lost, key=lambda pair: pair[0].step) if lost else max(harmful, key=lambda pair: pair[1].length)
+        )
         if harm.recovered:
             severity = Severity.WARNING if harm.length >= self.costly * trace.steps else Severity.INFO
         else:
             severity = Severity.ERROR
         text, key, values = self.say(
-            "costly" if harm.recovered else "lost",
-            step=str(spike.step), norm=number(spike.norm), ratio=number(spike.ratio), before=number(harm.before),
+            ("batch-" if spike.batch else "") + ("costly" if harm.recovered else "lost"),
+            step=str(spike.step), size=number(spike.size), ratio=number(spike.ratio), before=number(harm.before),
             after=number(harm.after), **({"length": str(harm.length)} if harm.recovered else {}),
         )  # fmt: skip
         parameters = _leaders(trace, spike.step)
@@ -135,8 +149,7 @@ class GradientSpike(AbstractRule):
                 parameters=parameters,
                 source=lines(*(site.source for site in sites)),
                 evidence=(
-                    Evidence("log norm above its average", spike.z, self.z, "standard deviations"),
-                    Evidence("norm over its recent median", spike.ratio, self.ratio, "1"),
+                    *self._size(spike),
                     Evidence("loss after the spike", harm.after, harm.bound, "loss"),
                     Evidence("steps until the loss came back", float(harm.length), float(self.lasting), "steps"),
                 ),
@@ -146,10 +159,33 @@ class GradientSpike(AbstractRule):
             ),
         )
 
-    def _spikes(self, norms: Series) -> tuple[_Spike, ...]:
-        """Return the jumps of the norm above its own course; a jump over several steps counts once."""
-        keep = norms.values > 0
-        steps, values = norms.steps[keep], norms.values[keep]
+    def _size(self, spike: _Spike) -> tuple[Evidence, ...]:
+        if spike.batch:
+            return (Evidence("loss of the batch over its recent median", spike.ratio, self.ratio, "1"),)
+        return (
+            Evidence("log norm above its average", spike.z, self.z, "standard deviations"),
+            Evidence("norm over its recent median", spike.ratio, self.ratio, "1"),
+        )
+
+    def _unmeasured(self, trace: Trace) -> tuple[_Spike, ...]:
+        """Return single batches of a jumping loss at which no norm was judged: norms are sampled, losses are not.
+
+        The loss must stand out from what comes after as well, or it is the data, or the task, that have changed.
+        """
+        losses = trace.get(Statistic.LOSS).finite
+        judged = set(trace.get(Statistic.GRAD_NORM).finite.steps[self.history :].tolist())
+        found = []
+        for spike in self._spikes(losses):
+            after = running_median(losses.values[losses.steps > spike.step], _SMOOTH)[_SMOOTH:]
+            single = len(after) > 0 and spike.size > self.ratio * float(np.median(after))
+            if single and not spike.gradual and spike.step not in judged:
+                found.append(replace(spike, batch=True))
+        return tuple(found)
+
+    def _spikes(self, series: Series) -> tuple[_Spike, ...]:
+        """Return the jumps of a positive quantity above its own course; a jump over several steps counts once."""
+        keep = series.values > 0
+        steps, values = series.steps[keep], series.values[keep]
         if len(values) <= self.history:
             return ()
         logs = np.log(values)
@@ -184,28 +220,31 @@ class GradientSpike(AbstractRule):
             bound = max(bound, self.loss_rise * level)
         elif first <= level:
             return None
-        back = np.flatnonzero(after <= bound)
-        length = int(back[0]) if len(back) else len(after)
+        # An adaptive optimizer carries a spike on: the loss may take some steps to rise.
+        up = np.flatnonzero(after[:_SOON] > bound)
+        if not len(up):
+            return None
+        back = np.flatnonzero(after[up[0] :] <= bound)
         recovered = len(back) > 0
+        length = int(back[0]) if recovered else len(after) - int(up[0])
         if length < (self.lasting if recovered else _SMOOTH):
             return None
-        return _Harm(level, bound, float(after[:length].max()), length, recovered)
+        return _Harm(level, bound, float(after[up[0] : up[0] + length].max()), length, recovered)
 
     def _cause(self, trace: Trace, spike: _Spike, spikes: int, modules: tuple[str, ...]) -> Cause | None:
         """Tell recurrence, too long steps and a bad batch apart."""
-        recurrent = {profile.module for profile in trace.time_profiles}
-        if recurrent & set(modules) or any(ledger.steps_in_time > 1 for ledger in trace.ledgers):
-            return self.cause(CauseKind.RECURRENT_JACOBIAN, 1.0, "cause-recurrent")
         recent = [update.ratio for update in largest_updates(trace) if update.step < spike.step][-4:]
         long = max(recent, default=0.0) > self.long
-        if spike.gradual or spikes > 2 or long:
-            return self.cause(CauseKind.LEARNING_RATE_HIGH, 1.0, "cause-learning-rate")
+        single = not (spike.gradual or spikes > 2 or long)
         losses = trace.get(Statistic.LOSS).finite
         at = losses.between(spike.step, spike.step).first()
         usual = losses.between(spike.step - _BEFORE, spike.step - 1).median()
-        if at > self.loss_rise * abs(usual):
+        if single and at > self.loss_rise * abs(usual):
             return self.cause(CauseKind.DATA, 1.0, "cause-data")
-        return self.cause(CauseKind.LEARNING_RATE_HIGH, 1.0, "cause-step")
+        recurrent = {profile.module for profile in trace.time_profiles}
+        if recurrent & set(modules) or any(ledger.steps_in_time > 1 for ledger in trace.ledgers):
+            return self.cause(CauseKind.RECURRENT_JACOBIAN, 1.0, "cause-recurrent")
+        return self.cause(CauseKind.LEARNING_RATE_HIGH, 1.0, "cause-step" if single else "cause-learning-rate")
 
 
 def _leaders(trace: Trace, step: int) -> tuple[str, ...]:
