@@ -139,7 +139,8 @@ class Graph:
             )
             if operation.is_layer:
                 largest = max(matrices, key=lambda weight: weight.numel())
-                parameter = registry.parameter_names.get(id(largest), operation.module)
+                parameter = _own_name(module, operation.module, largest)
+                parameter = parameter or registry.parameter_names.get(id(largest), operation.module)
                 operation.site, operation.module = _layer_site(parameter, operation.module)
             elif is_activation(operation.name):
                 base = operation.module if leaf else f"{operation.module}:{operation.name.lower()}"
@@ -202,6 +203,12 @@ def is_recurrence(module: nn.Module | None) -> bool:
 
 def _is_leaf(module: nn.Module | None) -> bool:
     return module is not None and not module._modules and type(module).__module__.startswith("torch.nn")
+
+
+def _own_name(module: nn.Module | None, name: str, weight: Tensor) -> str:
+    """Return the name that a weight has in the module that uses it; a tied weight has another one elsewhere."""
+    own = module._parameters.items() if module is not None else ()
+    return next((f"{name}.{local}".lstrip(".") for local, parameter in own if parameter is weight), "")
 
 
 def _layer_site(parameter: str, module: str) -> tuple[str, str]:

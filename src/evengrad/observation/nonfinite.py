@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from evengrad.observation.graph import Graph, Operation
+from evengrad.observation.operations import VIEWS
 from evengrad.probes._base import NodeView
 from evengrad.probes._sizes import plain
 
@@ -46,6 +47,11 @@ _RECOMPUTE: dict[str, Callable[[Tensor], Tensor]] = {
 }
 
 
+# Operations of one operand that make no number non-finite that was finite.
+_PASSIVE = frozenset(
+    "Relu LeakyRelu Hardtanh Clamp ClampMin ClampMax NativeDropout MaxPool2DWithIndices Neg Abs Tanh Sigmoid Amax Max "
+    "MaskedFill Index IndexSelect Gather".split()
+)
 # Operations whose derivative is not finite somewhere that their value is.
 SINGULAR = frozenset(
     "Sqrt Rsqrt Pow Div Norm LinalgVectorNorm Std Var StdMean VarMean Log Log1P Log2 Log10 Acos Asin Acosh Atanh Atan2 "
@@ -93,6 +99,7 @@ def find_origin(
     }
     order = sorted(views, key=lambda index: graph.operations[index].sequence)
     outputs = {index: _output(graph, views, index) for index in order}
+    _trace_back(graph, order, outputs)
     for index in order:
         operation = graph.operations[index]
         operands = _operands(views[index])
@@ -103,6 +110,16 @@ def find_origin(
             clean = all(all_finite(tensor) for tensor in operands)
             return Origin("forward", operation, _ranges(operands), "certain" if operands and clean else "likely")
     return None
+
+
+def _trace_back(graph: Graph, order: list[int], outputs: dict[int, bool | None]) -> None:
+    """Mark what feeds an operation that only passes numbers on, where its own output is not finite."""
+    for index in reversed(order):
+        operation = graph.operations[index]
+        below = [edge[0] for edge in operation.edges if edge is not None]
+        passive = operation.name in _PASSIVE or operation.name in VIEWS
+        if outputs[index] is False and passive and len(below) == 1 and outputs.get(below[0]) is None:
+            outputs[below[0]] = False
 
 
 def _operands(view: NodeView) -> list[Tensor]:
@@ -122,6 +139,9 @@ def _output(graph: Graph, views: dict[int, NodeView], index: int) -> bool | None
         saved_as = names[edge] if edge < len(names) else None
         if saved_as and consumer in views and (operand := views[consumer].saved(saved_as)) is not None:
             return all_finite(operand)
+    product = _product(view)
+    if product is not None:
+        return all_finite(product)
     saved = view.saved("self")
     if saved is None:
         return None
@@ -133,6 +153,15 @@ def _output(graph: Graph, views: dict[int, NodeView], index: int) -> bool | None
     if view.operation == "Div" and (other := view.saved("other")) is not None:
         return all_finite(saved.detach() / other.detach())
     return None
+
+
+def _product(view: NodeView) -> Tensor | None:
+    """Return a matrix product again, where both factors were saved."""
+    names = {"Mm": ("self", "mat2"), "Addmm": ("mat1", "mat2"), "Bmm": ("self", "mat2")}.get(view.operation)
+    if names is None:
+        return None
+    left, right = view.saved(names[0]), view.saved(names[1])
+    return left.detach() @ right.detach() if left is not None and right is not None else None
 
 
 def _ranges(tensors: Sequence[Tensor]) -> str:
