@@ -16,6 +16,7 @@ from evengrad.rules._late import late
 _FEWEST = 8  # losses below which nothing is said
 _OPENING, _CLOSING = 5, 50  # most losses that the first and the last level rest on
 _SHARE_OPENING, _SHARE_CLOSING = 0.02, 0.1  # and the shares of the run they may take
+_BULK = 0.9  # of the last losses make the last level
 _SIGNIFICANT = 3.0  # standard errors by which two levels must differ
 _SOLVED, _LEARNING = 0.5, 0.1  # share of the guessing loss (else of the first loss) that must have gone
 _ROSE = 3.0  # the loss is this many times its first level: further than any noise or warm-up takes a sound run
@@ -69,7 +70,7 @@ def progress(trace: Trace) -> Progress:
         return Progress(State.DIVERGING if ended else State.UNKNOWN, points=len(values))
     opening = _opening(values[: min(_OPENING, max(1, round(_SHARE_OPENING * len(values))))])
     closing = values[-min(_CLOSING, max(3, round(_SHARE_CLOSING * len(values)))) :]
-    first, last = float(np.median(opening)), float(np.median(closing))
+    first, last = float(np.median(opening)), _level(closing)
     guess = _guess(trace, float(np.median(_opening(values[:_OPENING]))))
     error = _SIGNIFICANT * 1.25 * step_noise(values) * math.sqrt(1 / len(opening) + 1 / len(closing))
     gone = 1 - last / guess if guess > 0 else (1 - last / first if first > 0 and last > 0 else math.nan)
@@ -77,6 +78,11 @@ def progress(trace: Trace) -> Progress:
     if not math.isfinite(losses.last()):
         state = State.DIVERGING
     return Progress(state, first, last, guess, gone, len(values))
+
+
+def _level(values: Floats) -> float:
+    """Return the mean without the highest tenth: rare spikes do not count, a loss that is 0 on most batches only does."""
+    return float(np.sort(values)[: math.ceil(_BULK * len(values))].mean())
 
 
 def _opening(values: Floats) -> Floats:

@@ -18,6 +18,9 @@ from evengrad.rules._progress import State, progress
 from evengrad.rules._words import lines, number, percent
 
 
+_ZERO = 1e-6  # a parameter of this size began at zero, and its first updates made it
+
+
 @dataclass(frozen=True)
 class UpdateTooSmall(AbstractRule):
     """No weight anywhere can move noticeably in the whole run.
@@ -37,8 +40,8 @@ class UpdateTooSmall(AbstractRule):
         and is left out.
 
     Thresholds:
-        travel: sum of the largest update ratio over the run, "1": the farthest a weight can have come. Own choice: a
-            thousandth of its size.
+        travel: sum of a weight tensor's largest update ratio over the run, "1": the farthest it can have come, momentum
+            included. Own choice: a thousandth of its size.
         ratio: update ratio of one step, "1". Theory page, criteria: trained nets 1.3e-6 (ReZero) to .033 in their typical
             tensor; here the largest of all tensors counts. Own choice.
         epsilon: share of eps in the denominator, "1", in every weight tensor. Theory page, criteria: severe above .5.
@@ -80,8 +83,8 @@ class UpdateTooSmall(AbstractRule):
 
     def _tiny(self, trace: Trace, name: str, ratio: float) -> Finding | None:
         """Return the finding on a run whose largest update is tiny."""
-        far = ratio * trace.steps
-        if ratio >= self.ratio or far >= self.travel:
+        far = ratio * trace.steps  # of a matrix: biases of the last layer move before all else
+        if _fastest(trace) >= self.ratio or far >= self.travel:
             return None
         rate = number(_highest_rate(trace))
         values = {"ratio": number(ratio), "steps": number(trace.steps), "parameter": name, "travel": number(far)}
@@ -139,7 +142,7 @@ class UpdateTooSmall(AbstractRule):
 
 
 def _largest(trace: Trace) -> tuple[str, float] | None:
-    """Return the parameter with the largest update ratio at any probe, and that ratio; None when none was measured.
+    """Return the weight tensor with the largest update ratio at any probe, and that ratio; None when none was measured.
 
     Parameters that start at zero, or far smaller than the typical weight, are left out: their own updates make them.
     """
@@ -151,12 +154,23 @@ def _largest(trace: Trace) -> tuple[str, float] | None:
     peaks = {
         name: _peak(trace, name)
         for name, size in first.items()
-        if size > 1e-2 * typical and len(trace.get(Statistic.UPDATE_RATIO, name).finite)
+        if size > 1e-2 * typical and _is_matrix(trace, name) and len(trace.get(Statistic.UPDATE_RATIO, name).finite)
     }
     if not peaks:
         return None
     name = max(peaks, key=lambda key: peaks[key])
     return name, peaks[name]
+
+
+def _is_matrix(trace: Trace, name: str) -> bool:
+    info = trace.parameter(name)
+    return info is not None and len(info.shape) >= 2
+
+
+def _fastest(trace: Trace) -> float:
+    """Return the largest update ratio of any parameter that did not start at zero."""
+    names = [n for n in trace.subjects(Statistic.UPDATE_RATIO) if trace.get(Statistic.WEIGHT_RMS, n).first() > _ZERO]
+    return max((float(r.values.max()) for n in names if len(r := trace.get(Statistic.UPDATE_RATIO, n).finite)), default=0.0)
 
 
 def _peak(trace: Trace, name: str) -> float:

@@ -48,6 +48,7 @@ class VanishingGradient(AbstractRule):
         severe: attenuation, decades. Theory page: nets that failed lie at -4.33 and below.
         time: attenuation across the sequence, decades. Theory page: trained -2.86 (GRU), failed -12 and below; -4 as for
             depth.
+        hardly: share of the loss gone, "1", up to which a run with twice that attenuation is warned. Own choice.
         limits: when an optimizer feels it; see :class:`evengrad.rules._consequence.Limits`.
         input_rms: size of the data, "x", outside which saturation of the first activation is the data's fault. Theory
             page, criteria: [0.1, 10].
@@ -60,6 +61,7 @@ class VanishingGradient(AbstractRule):
     warn: float = -3.0
     severe: float = -4.0
     time: float = -4.0
+    hardly: float = 0.25
     limits: Limits = field(default_factory=Limits)
     input_rms: float = 10.0
 
@@ -230,8 +232,9 @@ class VanishingGradient(AbstractRule):
         )
 
     def _forgets(self, decay: TimeDecay, run: Progress) -> bool:
-        """Return whether a recurrent layer's memory is too short for a run that goes nowhere."""
-        return decay.decades <= self.time and run.state is State.STUCK
+        """Return whether a recurrent layer's memory is too short for a run that goes nowhere, or hardly anywhere."""
+        hardly = run.state is State.LEARNING and run.gone < self.hardly and decay.decades <= 2 * self.time
+        return hardly or (decay.decades <= self.time and run.state is State.STUCK)
 
     def _across_time(self, trace: Trace, decay: TimeDecay, run: Progress) -> Finding:
         text, key, values = self.say(
@@ -240,7 +243,7 @@ class VanishingGradient(AbstractRule):
         per_step = number(10 ** (decay.decades / max(1, decay.length - 1)))
         return Finding(
             rule=self.id,
-            severity=Severity.ERROR,
+            severity=Severity.ERROR if run.failing else Severity.WARNING,
             message=text,
             first_step=decay.first_step,
             last_step=decay.last_step,
