@@ -17,15 +17,15 @@ if TYPE_CHECKING:
     from evengrad.core.finding import Finding
     from evengrad.core.trace import Trace
     from evengrad.observation.monitor import Monitor
+    from evengrad.rules._base import AbstractRule
 
 logger = logging.getLogger(__name__)
 
 _RULES: Final = ("exploding-gradient", "non-finite")
-# Own choice: looks lie 1.5 times as many steps apart each time, so their number grows with the logarithm of the run's
-# length; whatever a look costs, it waits until it is 0.5 % of the run, but for a first half second.
-_GROWTH: Final = 1.5
-_SHARE: Final = 0.005
-_ALLOWANCE: Final = 0.5
+# A look follows each deep probe and each non-finite number, as long as all looks together cost at most this share of
+# the time gone by, but for a first allowance, because most explosions come early. Own choice.
+_SHARE: Final = 0.001
+_ALLOWANCE: Final = 0.2  # seconds
 
 
 class EarlyWarning:
@@ -36,33 +36,28 @@ class EarlyWarning:
         self._process = os.getpid()
         self._started = time.perf_counter()
         self._spent = 0.0
-        self._next_step = 0
         self._waiting = list(_RULES)
+        self._rules: dict[str, AbstractRule] = {}
 
     def __call__(self, monitor: Monitor) -> None:
         """Look at the run, if it is time to; a fault of ours ends the looking, never the run."""
-        if not self._waiting or os.getpid() != self._process or not self._due(monitor):
+        affordable = _ALLOWANCE + _SHARE * (time.perf_counter() - self._started)
+        if not self._waiting or self._spent > affordable or os.getpid() != self._process:
             return
-        start = time.perf_counter()
         try:
+            self._rules = self._rules or _load()
+            start = time.perf_counter()
             self._look(monitor)
+            self._spent += time.perf_counter() - start
         except Exception:
             logger.debug("early warning switched off", exc_info=True)
             self._waiting.clear()
-        self._spent += time.perf_counter() - start
-
-    def _due(self, monitor: Monitor) -> bool:
-        affordable = _ALLOWANCE + _SHARE * (time.perf_counter() - self._started)
-        return self._spent < affordable and monitor.steps >= self._next_step
 
     def _look(self, monitor: Monitor) -> None:
         from evengrad.diagnosis.diagnose import diagnose
 
-        self._next_step = int(monitor.steps * _GROWTH) + 1
-        # Not the whole catalogue: most of a first look is importing, and the script waits meanwhile.
-        rules = {name: import_module(f"evengrad.rules.{name.replace('-', '_')}").RULE for name in self._waiting}
         trace = monitor.trace()
-        for finding in diagnose(trace, rules).findings:
+        for finding in diagnose(trace, {name: self._rules[name] for name in self._waiting}).findings:
             if finding.rule in self._waiting and _pressing(finding, trace):
                 self._waiting.remove(finding.rule)
                 self._warn(monitor, finding)
@@ -74,6 +69,11 @@ class EarlyWarning:
         message = texts(self._language.value).message(finding).rstrip(".。")
         say(word(self._language, "early", step=str(step), message=message))
         monitor.note(Event(EventKind.EARLY_WARNING, step, last_step=step, details={"rule": finding.rule}))
+
+
+def _load() -> dict[str, AbstractRule]:
+    """Return the rules that are asked; not by way of the catalogue, which loads them all while the script waits."""
+    return {name: import_module(f"evengrad.rules.{name.replace('-', '_')}").RULE for name in _RULES}
 
 
 def _pressing(finding: Finding, trace: Trace) -> bool:
