@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING
 from evengrad.core.event import Event
 from evengrad.core.statistic import Statistic
 from evengrad.errors import UsageError
-from evengrad.observation.fuse import say
 
 if TYPE_CHECKING:
     from torch import nn
@@ -174,6 +173,8 @@ class ProcessMonitor:
             if self._monitor is not None:
                 self._monitor.blow("start", error)
             else:
+                from evengrad.observation.fuse import say  # not at the top: it needs torch
+
                 say(f"cannot start ({type(error).__name__}: {error}); your run goes on unwatched")
 
     @property
