@@ -87,8 +87,10 @@ def blocked(builder: TraceBuilder, step: int, *, module: str, operation: str = "
     return builder.change(ledgers=ledgers)
 
 
-def recurrent(builder: TraceBuilder, decades: float, length: int = 60, steps: tuple[int, ...] = (0, 1, 64)) -> TraceBuilder:
-    """Add the profile of a recurrent layer whose gradient changes geometrically from the last time step to the first."""
+def recurrent(
+    builder: TraceBuilder, decades: float, length: int = 60, steps: tuple[int, ...] = (0, 1, 64)
+) -> TraceBuilder:
+    """Add the profile of a recurrent layer whose gradient changes geometrically towards the first time step."""
     norms = [10 ** (decades * (1 - t / (length - 1))) for t in range(length)]
     for step in steps:
         builder.time_profile("rnn", norms, step=step)
@@ -126,7 +128,10 @@ def adapter() -> Trace:
     builder = classifier(mlp(3, optimizer="AdamW"), falling())
     frozen = tuple(replace(info, requires_grad=False, optimizer=-1) for info in builder.trace.parameters)
     builder.change(parameters=frozen)
-    pair = (ParamInfo("lora.A", (4, 64), "float32", True, 0, 0, "lora"), ParamInfo("lora.B", (64, 4), "float32", True, 0, 0, "lora"))
+    pair = (
+        ParamInfo("lora.A", (4, 64), "float32", True, 0, 0, "lora"),
+        ParamInfo("lora.B", (64, 4), "float32", True, 0, 0, "lora"),
+    )
     with_parameters(builder, *pair)
     builder.series(Statistic.GRAD_RMS, "lora.A", lambda step: 0.0 if step == 0 else 1e-3)
     builder.series(Statistic.GRAD_RMS, "lora.B", 1e-3)
@@ -164,7 +169,9 @@ def warm_up() -> Trace:
 
 def label_noise_plateau() -> Trace:
     """Six labels of ten are wrong: the loss stops at 1.95 of 2.30."""
-    return classifier(chain((0, 1, *LATE), mlp(3), activation=-0.3, weight=-0.5), lambda s: 1.95 + 0.35 * 0.97**s).build()
+    return classifier(
+        chain((0, 1, *LATE), mlp(3), activation=-0.3, weight=-0.5), lambda s: 1.95 + 0.35 * 0.97**s
+    ).build()
 
 
 def random_targets() -> Trace:
@@ -179,12 +186,16 @@ def gan() -> Trace:
     builder = mlp(6, "LeakyRelu", "Adam").optimizer("Adam", lr=1e-3)
     builder.series(Statistic.LOSS, "", lambda step: 0.7 + 0.3 * math.sin(step / 9) + 0.1 * math.sin(7.1 * step))
     chain((0, 1, *LATE), builder, activation=-0.9, weight=-1.1)
-    return builder.change(ledgers=tuple(replace(x, optimizer=i % 2) for i, x in enumerate(builder.trace.ledgers))).build()
+    return builder.change(
+        ledgers=tuple(replace(x, optimizer=i % 2) for i, x in enumerate(builder.trace.ledgers))
+    ).build()
 
 
 def converged() -> Trace:
     """The loss is 1e-9 and jumps by a decade now and then; gradients are as small."""
-    builder = mlp(3, optimizer="Adam").series(Statistic.GRAD_NORM, "", lambda s: 1e-8 * (1 + 50 * (s % 97 == 96)) + 0.5**s)
+    builder = mlp(3, optimizer="Adam").series(
+        Statistic.GRAD_NORM, "", lambda s: 1e-8 * (1 + 50 * (s % 97 == 96)) + 0.5**s
+    )
     builder.per_layer(Statistic.EPS_SHARE, first=0.7, last=0.6, steps=[64, 128, 256])
     return classifier(builder, lambda step: 2.3 * 0.9**step + 1e-9 * (1 + 9 * (step % 50 == 49))).build()
 
@@ -212,7 +223,9 @@ def saturated_first_layer_trains() -> Trace:
 def fine_tuning() -> Trace:
     """Steps of a millionth, from weights that have learned already."""
     builder = mlp(4, optimizer="AdamW", steps=60).per_layer(Statistic.UPDATE_RATIO, first=3e-6, last=9e-6)
-    builder.series(Statistic.LOSS, "", lambda step: 0.2 * (1 - 0.001 * step)).series(Statistic.CLASSES, "", 10.0, steps=[0])
+    builder.series(Statistic.LOSS, "", lambda step: 0.2 * (1 - 0.001 * step)).series(
+        Statistic.CLASSES, "", 10.0, steps=[0]
+    )
     return builder.series(Statistic.OUTPUT_RMS, "", 8.0, steps=[0]).build()
 
 
@@ -265,8 +278,8 @@ SCARY: dict[str, Callable[[], Trace]] = {
     made.__name__: made
     for made in (
         deep_relu_adam_trains, deep_relu_adam_keeps_low_gradients, zero_head, adapter, frozen_backbone, large_norm,
-        clipped_spikes, warm_up, label_noise_plateau, random_targets, gan, converged, policy_gradient, sparse_rectifiers,
-        saturated_first_layer_trains, fine_tuning, schedule_tail, many_to_many, short_memory, clipped_recurrence,
+        clipped_spikes, warm_up, label_noise_plateau, random_targets, gan, converged, policy_gradient,
+        sparse_rectifiers, saturated_first_layer_trains, fine_tuning, schedule_tail, many_to_many, short_memory, clipped_recurrence,
         unused_head, batch_norm_features, offset_target, Trace, healthy_mlp,
     )
 }  # fmt: skip

@@ -10,7 +10,17 @@ from evengrad.core.statistic import Statistic
 from evengrad.core.trace import Trace
 from evengrad.rules.bad_initialisation import RULE
 from tests.rules.shapes import (
-    SCARY, adapter, chain, classifier, falling, mlp, multiply_gradients, multiply_loss, regression, stuck, verdicts,
+    SCARY,
+    adapter,
+    chain,
+    classifier,
+    falling,
+    mlp,
+    multiply_gradients,
+    multiply_loss,
+    regression,
+    stuck,
+    verdicts,
     with_parameters,
 )  # fmt: skip
 
@@ -44,7 +54,9 @@ def gradient_lost_at_once() -> Trace:
 
 
 def signal_fades() -> Trace:
-    builder = chain(PROBES, mlp(10, "Tanh"), activation=-0.1, weight=-2.5).per_layer(Statistic.INPUT_RMS, first=1, last=1e-5)
+    builder = chain(PROBES, mlp(10, "Tanh"), activation=-0.1, weight=-2.5).per_layer(
+        Statistic.INPUT_RMS, first=1, last=1e-5
+    )
     return regression(builder, stuck(1.0)).build()
 
 

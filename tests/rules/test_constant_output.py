@@ -10,7 +10,15 @@ from evengrad.core.trace import Trace
 from evengrad.rules.constant_output import RULE
 from tests.builders import TraceBuilder
 from tests.rules.shapes import (
-    SCARY, classifier, falling, mlp, multiply_gradients, multiply_loss, regression, stuck, verdicts,
+    SCARY,
+    classifier,
+    falling,
+    mlp,
+    multiply_gradients,
+    multiply_loss,
+    regression,
+    stuck,
+    verdicts,
 )  # fmt: skip
 
 PROBES = [0, 1, 2, 64, 128]

@@ -10,13 +10,23 @@ from evengrad.core.trace import Trace
 from evengrad.rules.dead_units import RULE
 from tests.builders import TraceBuilder
 from tests.rules.shapes import (
-    SCARY, classifier, falling, mlp, multiply_gradients, multiply_loss, regression, stuck, verdicts,
+    SCARY,
+    classifier,
+    falling,
+    mlp,
+    multiply_gradients,
+    multiply_loss,
+    regression,
+    stuck,
+    verdicts,
 )  # fmt: skip
 
 PROBES = [0, 1, 2, 4, 8, 64]
 
 
-def dead(builder: TraceBuilder, site: str, share: Callable[[int], float] | float, samples: float = 128.0) -> TraceBuilder:
+def dead(
+    builder: TraceBuilder, site: str, share: Callable[[int], float] | float, samples: float = 128.0
+) -> TraceBuilder:
     builder.series(Statistic.DEAD, site, share, steps=PROBES)
     return builder.series(Statistic.DEAD_SAMPLES, site, samples, steps=PROBES)
 
@@ -81,7 +91,9 @@ def test_first_step_is_when_the_units_died() -> None:
 
 
 def test_one_batch_of_few_samples_is_not_believed() -> None:
-    builder = mlp(4).series(Statistic.DEAD, "net.3", 0.8, steps=[0]).series(Statistic.DEAD_SAMPLES, "net.3", 64.0, steps=[0])
+    builder = (
+        mlp(4).series(Statistic.DEAD, "net.3", 0.8, steps=[0]).series(Statistic.DEAD_SAMPLES, "net.3", 64.0, steps=[0])
+    )
     assert RULE.judge(classifier(builder, stuck()).build()) == ()
 
 

@@ -12,7 +12,18 @@ from evengrad.core.statistic import Statistic
 from evengrad.core.trace import Trace
 from evengrad.rules.exploding_gradient import RULE
 from tests.rules.shapes import (
-    SCARY, chain, classifier, entry, falling, mlp, multiply_gradients, multiply_loss, recurrent, regression, stuck, verdicts,
+    SCARY,
+    chain,
+    classifier,
+    entry,
+    falling,
+    mlp,
+    multiply_gradients,
+    multiply_loss,
+    recurrent,
+    regression,
+    stuck,
+    verdicts,
 )  # fmt: skip
 
 PROBES = (0, 1, 2, 64, 128)
@@ -58,7 +69,11 @@ def recurrence() -> Trace:
 
 
 def high_rate_before_nan() -> Trace:
-    builder = mlp(6, steps=40).series(Statistic.GRAD_NORM, "", growing(6.0)).series(Statistic.UPDATE_RATIO, "net.4.weight", 2.0)
+    builder = (
+        mlp(6, steps=40)
+        .series(Statistic.GRAD_NORM, "", growing(6.0))
+        .series(Statistic.UPDATE_RATIO, "net.4.weight", 2.0)
+    )
     chain((0, 1, 2), builder, activation=-0.7, weight=0.6)
     return regression(builder, lambda s: float(growing(8.0)(s))).build()
 

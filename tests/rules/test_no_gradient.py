@@ -13,14 +13,25 @@ from evengrad.core.trace import Trace
 from evengrad.rules.no_gradient import RULE
 from tests.builders import TraceBuilder
 from tests.rules.shapes import (
-    SCARY, classifier, falling, mlp, multiply_gradients, multiply_loss, regression, stuck, verdicts, with_parameters,
+    SCARY,
+    classifier,
+    falling,
+    mlp,
+    multiply_gradients,
+    multiply_loss,
+    regression,
+    stuck,
+    verdicts,
+    with_parameters,
 )  # fmt: skip
 
 
 def without(builder: TraceBuilder, layers: Iterable[str], *, missing: bool) -> TraceBuilder:
     """Take the gradients of some layers away: None, or exactly zero."""
     names = [f"{layer}.{kind}" for layer in layers for kind in ("weight", "bias")]
-    kept = {key: value for key, value in builder.trace.series.items() if key[1] not in names or key[0].key == "weight_rms"}
+    kept = {
+        key: value for key, value in builder.trace.series.items() if key[1] not in names or key[0].key == "weight_rms"
+    }
     builder.change(series=kept)
     for name in names:
         if missing:

@@ -10,7 +10,16 @@ from evengrad.core.trace import Trace
 from evengrad.rules.saturated_activation import RULE
 from tests.builders import TraceBuilder
 from tests.rules.shapes import (
-    SCARY, chain, classifier, falling, mlp, multiply_gradients, multiply_loss, regression, stuck, verdicts,
+    SCARY,
+    chain,
+    classifier,
+    falling,
+    mlp,
+    multiply_gradients,
+    multiply_loss,
+    regression,
+    stuck,
+    verdicts,
 )  # fmt: skip
 
 PROBES = (0, 1, 64)

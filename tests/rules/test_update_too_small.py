@@ -10,7 +10,15 @@ from evengrad.core.trace import Trace
 from evengrad.rules.update_too_small import RULE
 from tests.builders import TraceBuilder
 from tests.rules.shapes import (
-    SCARY, classifier, falling, mlp, multiply_gradients, multiply_loss, regression, stuck, verdicts,
+    SCARY,
+    classifier,
+    falling,
+    mlp,
+    multiply_gradients,
+    multiply_loss,
+    regression,
+    stuck,
+    verdicts,
 )  # fmt: skip
 
 
@@ -91,7 +99,9 @@ def test_momentum_that_has_not_built_up_yet_is_allowed_for() -> None:
     builder = mlp(3, steps=150).optimizer("SGD", lr=1e-6, momentum=0.9)
     builder.change(optimizers=builder.trace.optimizers[1:])
     small = updates(builder, 1e-7).per_layer(Statistic.UPDATE_RATIO, first=2e-6, last=2e-6, steps=[0])
-    assert RULE.judge(classifier(small, stuck()).build()) == ()  # 2e-6 at step 0 is 2e-5 with momentum: 3e-3 in 150 steps
+    assert (
+        RULE.judge(classifier(small, stuck()).build()) == ()
+    )  # 2e-6 at step 0 is 2e-5 with momentum: 3e-3 in 150 steps
 
 
 def test_a_parameter_that_starts_at_zero_does_not_count_as_moving() -> None:

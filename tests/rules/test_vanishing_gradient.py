@@ -13,7 +13,18 @@ from evengrad.core.trace import Trace
 from evengrad.rules.vanishing_gradient import RULE
 from tests.builders import deep_sigmoid
 from tests.rules.shapes import (
-    SCARY, blocked, chain, classifier, entry, falling, mlp, multiply_gradients, multiply_loss, recurrent, regression, stuck,
+    SCARY,
+    blocked,
+    chain,
+    classifier,
+    entry,
+    falling,
+    mlp,
+    multiply_gradients,
+    multiply_loss,
+    recurrent,
+    regression,
+    stuck,
     verdicts,
 )  # fmt: skip
 
@@ -138,7 +149,11 @@ def test_a_barrier_of_number_formats_is_blamed_on_precision() -> None:
     builder = chain((0, 1), mlp(4), activation=-0.4, weight=-0.5)
     cast = entry("", "ToCopy", EntryKind.SHAPE, math.nan, uses=3)
     ledgers = tuple(
-        replace(x, attenuation=-math.inf, entries=(x.entries[0], cast, *(replace(e, decades=math.nan) for e in x.entries[1:])))
+        replace(
+            x,
+            attenuation=-math.inf,
+            entries=(x.entries[0], cast, *(replace(e, decades=math.nan) for e in x.entries[1:])),
+        )
         for x in builder.trace.ledgers
     )
     builder.change(ledgers=ledgers).per_layer(Statistic.GRAD_RMS, first=1.0, last=1.0)

@@ -104,9 +104,11 @@ def _barrier(ledger: Ledger) -> LedgerEntry | None:
 
 
 def _blocked(entry: LedgerEntry | None, casts: bool) -> Blame:
-    """Return the cause where one operation lets exactly nothing through; ``casts``: number formats change on the path."""
+    """Return the cause where one operation lets nothing through; ``casts``: number formats change on the path."""
     weights = entry is not None and entry.kind is EntryKind.WEIGHT
-    kind = CauseKind.WEIGHT_SCALE_SMALL if weights else CauseKind.PRECISION if casts else CauseKind.ACTIVATION_DERIVATIVE
+    kind = (
+        CauseKind.WEIGHT_SCALE_SMALL if weights else CauseKind.PRECISION if casts else CauseKind.ACTIVATION_DERIVATIVE
+    )
     operation = ""
     if entry is not None and entry.kind is EntryKind.ACTIVATION:
         operation = entry.operation

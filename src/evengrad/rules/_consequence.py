@@ -45,8 +45,8 @@ class Limits:
             criteria: 1e-3.
         tiny: Update ratio of a step of a linear optimizer, "1". Theory page: trained nets 1.3e-6 and up, vanishing ones
             1.6e-8 and down.
-        epsilon: Share of eps in an adaptive optimizer's denominator, worst tensor, "1". Theory page: trained nets up to .27,
-            failing ones .72 and up.
+        epsilon: Share of eps in an adaptive optimizer's denominator, worst tensor, "1". Theory page: trained nets up to
+            .27, failing ones .72 and up.
         indistinct: Between-sample variance over second moment before the last layer, "1". Theory page: 1e-8.
         faded: rms of the last layer's input over that of the first hidden layer's, "1". Theory page: second moments six
             decades apart.

@@ -15,8 +15,8 @@ _FEWEST = 2  # probes at which it must be seen
 def copied_layers(trace: Trace) -> tuple[tuple[SiteInfo, SiteInfo], ...]:
     """Return pairs of a layer whose units are all alike on every probe, and the next layer, which shows it.
 
-    All features that the next layer acts on have one and the same size. Features that are signs have size 1 each and are
-    left out: that is saturation.
+    All features that the next layer acts on have one and the same size. Features that are signs have size 1 each and
+    are left out: that is saturation.
     """
     pairs = zip(trace.layers, trace.layers[1:], strict=False)
     return tuple((maker, shower) for maker, shower in pairs if _alike(trace, shower))

@@ -19,8 +19,8 @@ WHOLLY = 0.9  # theory page, criteria: severe above .9
 def dead_share(trace: Trace, site: SiteInfo, bound: float) -> float | None:
     """Return the share of units that stay dead late in the run, if it is above a bound and can be believed.
 
-    It is believed over 1000 samples (and positions) at one probe, over three probes in a row, or where the whole layer is
-    dead at two.
+    It is believed over 1000 samples (and positions) at one probe, over three probes in a row, or where the whole layer
+    is dead at two.
     """
     seen = trace.get(Statistic.DEAD, site.name).finite
     later = late(seen)

@@ -74,7 +74,7 @@ def depths(trace: Trace, *, failing: bool = False, in_time: bool = False) -> tup
 
 
 def _recurs(trace: Trace, ledger: Ledger) -> bool:
-    """Return whether a path runs through the time steps of a recurrence: a reused weight, or a cell's own operations."""
+    """Return whether a path runs through time steps: it reuses a weight, or a recurrent cell's own operations."""
     lengths = {profile.module: len(profile.norms) for profile in trace.time_profiles}
     return ledger.steps_in_time > 1 or any(
         entry.module in lengths and entry.uses >= max(3, lengths[entry.module] // 2) for entry in ledger.entries

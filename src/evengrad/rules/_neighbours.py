@@ -49,15 +49,17 @@ def _by_name(trace: Trace, activation: SiteInfo) -> SiteInfo | None:
 def is_output(trace: Trace, activation: SiteInfo) -> bool:
     """Return whether an activation is the network's output: the last one, behind the last layer.
 
-    Either the last layer feeds it, or a path runs through fewer activations of its kind than there are (a path begins at
-    the last layer's output, so that what lies behind it is not on the path; it may also pass layers by, on a skip
+    Either the last layer feeds it, or a path runs through fewer activations of its kind than there are (a path begins
+    at the last layer's output, so that what lies behind it is not on the path; it may also pass layers by, on a skip
     connection, so that only a path through all layers says so, or a kind that occurs once beside the last layer).
     """
     if not trace.layers or not trace.activations or activation != trace.activations[-1]:
         return False
     if _by_name(trace, activation) == trace.layers[-1]:
         return True
-    kin = [site for site in trace.activations if (site.module, site.operation) == (activation.module, activation.operation)]
+    kin = [
+        site for site in trace.activations if (site.module, site.operation) == (activation.module, activation.operation)
+    ]
     bounded = activation.operation in ("Sigmoid", "Tanh", "Hardsigmoid")
     beside = trace.layers[-1].module.rpartition(".")[0] == activation.module
     alone = bounded and beside and sum(site.uses for site in kin) == 1

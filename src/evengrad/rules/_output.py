@@ -13,8 +13,8 @@ _SOMETHING = 1e-6  # distinguishability at the last layer: samples differ by a t
 def swallowed(trace: Trace) -> bool:
     """Return whether samples that differ at the last layer get one and the same prediction, on every probe.
 
-    What lies between the last layer and the loss then answers the same whatever it is given (a softmax over one score, an
-    argmax, a clamp that is always active).
+    What lies between the last layer and the loss then answers the same whatever it is given (a softmax over one score,
+    an argmax, a clamp that is always active).
     """
     spread = trace.get(Statistic.OUTPUT_SPREAD).finite.values
     if not trace.layers or len(spread) < 2 or float(spread.max()) > _NOTHING or _dies_at_last(trace):

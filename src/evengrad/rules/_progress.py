@@ -81,7 +81,7 @@ def progress(trace: Trace) -> Progress:
 
 
 def _level(values: Floats) -> float:
-    """Return the mean without the highest tenth: rare spikes do not count, a loss that is 0 on most batches only does."""
+    """Return the mean without the highest tenth: rare spikes do not count, a third of bad batches does."""
     return float(np.sort(values)[: math.ceil(_BULK * len(values))].mean())
 
 

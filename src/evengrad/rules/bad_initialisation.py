@@ -39,25 +39,27 @@ class BadInitialisation(AbstractRule):
     """The weights as initialised keep the network from learning.
 
     What it measures:
-        At the first step: whether gradient or signal grow or fade by orders of magnitude across depth; whether the first
-        prediction of a classifier is far more certain than a guess; and whether units of a layer are copies of each other,
-        or weights zero and without gradient, on every probe.
+        At the first step: whether gradient or signal grow or fade by orders of magnitude across depth; whether the
+            first
+        prediction of a classifier is far more certain than a guess; and whether units of a layer are copies of each
+        other, or weights zero and without gradient, on every probe.
 
     Why it hurts:
-        Training starts from where signal and gradient can hardly pass, or where units that are alike get like gradients and
-        stay alike for good.
+        Training starts from where signal and gradient can hardly pass, or where units that are alike get like gradients
+        and stay alike for good.
 
     When it misleads:
-        Zero-initialised heads, LoRA's B and ReZero's gates are zero at step 0 and get a gradient at once: a weight counts as
-        stuck at zero only when it gets none on any step. Adaptive optimizers recover from much; a run that gets somewhere
-        is not reported. The same fault usually shows as a vanishing or exploding gradient as well and is then one finding.
+        Zero-initialised heads, LoRA's B and ReZero's gates are zero at step 0 and get a gradient at once: a weight
+        counts as stuck at zero only when it gets none on any step. Adaptive optimizers recover from much; a run that
+        gets somewhere is not reported. The same fault usually shows as a vanishing or exploding gradient as well and is
+        then one finding.
 
     Thresholds:
         vanishing, exploding: attenuation at step 0, decades. Theory page, criteria: severe below -4, above +3.
         forward: decades of rms from the first hidden layer's input to the last layer's. Theory page: 6 decades of mean
             square.
-        certain: rms of the first log-probabilities over ln C, "1". Own choice: a sound start is within 2; ten times costs
-            a loss of ten guesses.
+        certain: rms of the first log-probabilities over ln C, "1". Own choice: a sound start is within 2; ten times
+            costs a loss of ten guesses.
         probes: steps at which zero weights must be seen without gradient. Own choice: 2 tells step 0 from the rest.
 
     Source:
@@ -71,12 +73,14 @@ class BadInitialisation(AbstractRule):
     probes: int = 2
 
     messages: ClassVar[Mapping[str, str]] = {
-        "gradient": "As initialised, the network changes the gradient by {decades} decades from `{last}` back to `{first}`.",
-        "forward": "As initialised, the network changes the size of the signal by {decades} decades from `{first}` to `{last}`.",
-        "certain": "As initialised, the network is certain of wrong answers: its log-probabilities have size {size}, where a "
-        "guess has {guess}.",
-        "identical": "The units of {layers} are copies of each other: they began with the same weights, and get the same "
-        "gradients.",
+        "gradient": "As initialised, the network changes the gradient by {decades} decades from `{last}` back to "
+        "`{first}`.",
+        "forward": "As initialised, the network changes the size of the signal by {decades} decades from `{first}` to "
+        "`{last}`.",
+        "certain": "As initialised, the network is certain of wrong answers: its log-probabilities have size {size}, "
+        "where a guess has {guess}.",
+        "identical": "The units of {layers} are copies of each other: they began with the same weights, and get the "
+        "same gradients.",
         "zero": "The weights {parameters} are zero and get no gradient on any step.",
         "cause-scale": "the weights are {factor} times the scale that keeps signal and gradient",
         "cause-other": "no single weight scale is at fault, but what the layers do in a row",
@@ -194,16 +198,14 @@ class BadInitialisation(AbstractRule):
         if fault.kind is CauseKind.ACTIVATION_DERIVATIVE:
             return self.cause(fault.kind, reason.share, "cause-activation", operation=reason.operation)
         if fault.kind in (CauseKind.WEIGHT_SCALE_SMALL, CauseKind.WEIGHT_SCALE_LARGE):
-            scales = [_scale(trace, site) for site in trace.layers]
-            known = [scale for scale in scales if scale > 0]
             exact = reason.kind is fault.kind and math.isfinite(reason.part)
-            factor = 10 ** (reason.part / max(1, ledger.layers - 1)) if exact else float(np.median(known or [math.nan]))
+            factor = 10 ** (reason.part / max(1, ledger.layers - 1)) if exact else _typical_scale(trace)
             return self.cause(fault.kind, reason.share or 1.0, "cause-scale", factor=number(factor))
         return self.cause(fault.kind, reason.share, "cause-other")
 
 
 def _forward_growth(trace: Trace, ledger: Ledger) -> tuple[float, str, str]:
-    """Return the decades of rms between the inputs of the first hidden and the last layer at the first probe, and both."""
+    """Return the decades of rms from the first hidden layer's input to the last layer's at step 0, and both names."""
     names = [site.name for site in trace.layers]
     if ledger.first not in names or ledger.last not in names or ledger.step > 0:
         return 0.0, "", ""
@@ -224,6 +226,12 @@ def _scale(trace: Trace, site: SiteInfo) -> float:
             size = trace.get(Statistic.WEIGHT_RMS, name).first()
             return math.sqrt(info.numel / info.shape[0]) * size if size > 0 else 0.0
     return 0.0
+
+
+def _typical_scale(trace: Trace) -> float:
+    """Return the median scale of the layers; nan when none is known."""
+    scales = [scale for site in trace.layers if (scale := _scale(trace, site)) > 0]
+    return float(np.median(scales)) if scales else math.nan
 
 
 def _always_zero(trace: Trace, statistic: Statistic, name: str, fewest: int) -> bool:

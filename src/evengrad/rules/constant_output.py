@@ -30,8 +30,8 @@ class ConstantOutput(AbstractRule):
         and whether the loss has left the level of a guess (ln C for C classes, the target's variance for a regression).
 
     Why it hurts:
-        The network ignores its input. All samples of a class-balanced batch pull the same answer in opposite directions, so
-        the gradient averages out and the run stays at ln C.
+        The network ignores its input. All samples of a class-balanced batch pull the same answer in opposite
+        directions, so the gradient averages out and the run stays at ln C.
 
     When it misleads:
         A target with a large mean and a small spread (years, kelvins) asks for an almost constant prediction; the bound
@@ -39,8 +39,8 @@ class ConstantOutput(AbstractRule):
         prediction still varies with the batch by more than this rule's bound.
 
     Thresholds:
-        spread: between-sample spread of the prediction relative to the target's, "1". Own choice: healthy nets vary by .1
-            and more at initialisation, collapsed ones by 1e-5 and less.
+        spread: between-sample spread of the prediction relative to the target's, "1". Own choice: healthy nets vary by
+            .1 and more at initialisation, collapsed ones by 1e-5 and less.
         probes: probes at which it must hold. Own choice: 2.
         varied: spread of the first prediction, "1", above which the network began sound. Own choice: 1e-2.
         alike: distinguishability, "1", below which samples look the same. Theory page, criteria: 1e-8.
@@ -49,7 +49,8 @@ class ConstantOutput(AbstractRule):
         faint: size of the data, "x", that biases drown. Own choice: a tenth of the theory page's lower bound.
 
     Source:
-        Theory page, criteria (distinguishability); Schoenholz et al., ICLR 2017; Noci et al., NeurIPS 2022 (rank collapse).
+        Theory page, criteria (distinguishability); Schoenholz et al., ICLR 2017; Noci et al., NeurIPS 2022 (rank
+        collapse).
     """
 
     spread: float = 1e-3
@@ -61,14 +62,16 @@ class ConstantOutput(AbstractRule):
     faint: float = 1e-2
 
     messages: ClassVar[Mapping[str, str]] = {
-        "stuck": "Every sample gets the same prediction (it varies by {spread} of its size), and the loss stays at {loss}.",
+        "stuck": "Every sample gets the same prediction (it varies by {spread} of its size), and the loss stays at "
+        "{loss}.",
         "cause-dead": "{dead} of the units of `{site}` are dead, so that nothing of the input gets past it",
         "cause-output": "the output passes {operation} at `{site}`, which has the same value for all samples",
         "cause-data": "all samples of a batch look the same already at `{layer}`, the first layer",
         "cause-swallowed": "samples differ at `{layer}`, the last layer; what follows it gives all the same answer",
         "cause-input": "the data that feeds `{layer}` has size {size}: next to the biases there is nothing of it left",
         "cause-signal": "the samples cannot be told apart any more at `{layer}`, from the first step on",
-        "cause-rate": "the prediction varied at first ({begin}); updates of up to {ratio} times a weight's size ended that",
+        "cause-rate": "the prediction varied at first ({begin}); updates of up to {ratio} times a weight's size ended "
+        "that",
         "cause-collapse": "the prediction varied at first ({begin}) and collapsed in the first updates",
     }
 
@@ -122,7 +125,9 @@ class ConstantOutput(AbstractRule):
         if first is not None and trace.get(Statistic.DISTINGUISHABILITY, first.name).median() < self.alike:
             return self.cause(CauseKind.DATA, 1.0, "cause-data", layer=first.name), first.name
         if first is not None and (size := trace.get(Statistic.INPUT_RMS, first.name).first()) < self.faint:
-            return self.cause(CauseKind.INPUT_SCALE, 1.0, "cause-input", layer=first.name, size=number(size)), first.name
+            return self.cause(
+                CauseKind.INPUT_SCALE, 1.0, "cause-input", layer=first.name, size=number(size)
+            ), first.name
         if last is not None and swallowed(trace):
             return self.cause(CauseKind.OUTPUT_ACTIVATION, 1.0, "cause-swallowed", layer=last.name), last.name
         if begin > self.varied:

@@ -25,18 +25,18 @@ class DeadUnits(AbstractRule):
     """Most units of a layer pass no gradient on any sample, and stay so.
 
     What it measures:
-        The share of a layer's units whose derivative is exactly 0 for every sample of a batch, on each probe; over how many
-        probes and samples that holds; and whether the run has got anywhere.
+        The share of a layer's units whose derivative is exactly 0 for every sample of a batch, on each probe; over how
+        many probes and samples that holds; and whether the run has got anywhere.
 
     Why it hurts:
-        A dead unit gets no gradient, so it cannot come back by itself. When most of a layer is dead, the layers below it get
-        no gradient either, and the layers above see hardly more than a constant.
+        A dead unit gets no gradient, so it cannot come back by itself. When most of a layer is dead, the layers below
+        it get no gradient either, and the layers above see hardly more than a constant.
 
     When it misleads:
-        A rectifier that is silent on one batch is not dead: rare features fire rarely (with a pre-activation two standard
-        deviations below zero, 6 % of the units of a batch of 128 look dead and none is). Wide layers keep many silent units
-        and train well. So the share must be large, hold over three probes or a thousand samples, and go with a run that is
-        not solved.
+        A rectifier that is silent on one batch is not dead: rare features fire rarely (with a pre-activation two
+        standard deviations below zero, 6 % of the units of a batch of 128 look dead and none is). Wide layers keep many
+        silent units and train well. So the share must be large, hold over three probes or a thousand samples, and go
+        with a run that is not solved.
 
     Thresholds:
         warn: share of units, "1". Theory page, criteria: trained nets 0 to .38, collapsed ones .56 and above.
@@ -56,15 +56,17 @@ class DeadUnits(AbstractRule):
     input_rms: float = 10.0
 
     messages: ClassVar[Mapping[str, str]] = {
-        "stuck": "{share} of the units of `{site}` are dead: no sample gets a gradient through them, and the loss does not fall.",
+        "stuck": "{share} of the units of `{site}` are dead: no sample gets a gradient through them, and the loss "
+        "does not fall.",
         "wastes": "{share} of the units of `{site}` are dead: no sample gets a gradient through them.",
         "trains": "{share} of the units of `{site}` are dead; the run learns all the same.",
-        "cause-rate": "the units were alive at first ({begin} dead) and died by step {step}; updates of up to {ratio} times a "
-        "weight's size, at a learning rate of {rate}, pushed them below zero",
+        "cause-rate": "the units were alive at first ({begin} dead) and died by step {step}; updates of up to {ratio} "
+        "times a weight's size, at a learning rate of {rate}, pushed them below zero",
         "cause-died": "the units were alive at first ({begin} dead) and died by step {step}",
-        "cause-born": "the units were dead from the first step on: weights and biases as initialised keep every sample below "
-        "zero",
-        "cause-input": "the data that feeds `{layer}` has size {size}; it carries the units below zero and keeps them there",
+        "cause-born": "the units were dead from the first step on: weights and biases as initialised keep every "
+        "sample below zero",
+        "cause-input": "the data that feeds `{layer}` has size {size}; it carries the units below zero and keeps them "
+        "there",
     }
 
     def judge(self, trace: Trace) -> tuple[Finding, ...]:
@@ -98,6 +100,8 @@ class DeadUnits(AbstractRule):
         modules = tuple(dict.fromkeys(site.module or site.name for site in (worst, *dead)))
         feeding = feeding_layer(trace, worst)
         held = parameters(trace, (feeding.name,)) if feeding is not None else ()
+        bound = self.severe if share > self.severe else self.warn
+        samples = trace.get(Statistic.DEAD_SAMPLES, worst.name).median() * len(late(seen))
         return Finding(
             rule=self.id,
             severity=severity,
@@ -108,16 +112,13 @@ class DeadUnits(AbstractRule):
             parameters=held,
             source=lines(worst.source, feeding.source if feeding is not None else None),
             evidence=(
-                Evidence("share of dead units", share, self.severe if share > self.severe else self.warn, "1", worst.name),
-                Evidence(
-                    "samples that it was seen on",
-                    trace.get(Statistic.DEAD_SAMPLES, worst.name).median() * len(late(seen)), None, "1", worst.name,
-                ),
+                Evidence("share of dead units", share, bound, "1", worst.name),
+                Evidence("samples that it was seen on", samples, None, "1", worst.name),
             ),
             cause=self._cause(trace, worst, feeding),
             message_key=qualified,
             values=values,
-        )  # fmt: skip
+        )
 
     def _cause(self, trace: Trace, site: SiteInfo, feeding: SiteInfo | None) -> Cause:
         """Return whether the units died in training (of steps that were too long) or were born dead."""

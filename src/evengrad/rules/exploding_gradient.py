@@ -34,7 +34,8 @@ class ExplodingGradient(AbstractRule):
     """The gradient grows by orders of magnitude on its way back, or from one training step to the next.
 
     What it measures:
-        Across depth: ``A``, log10 of the gradient's size at the first layer's output over that at the last layer's. Across
+        Across depth: ``A``, log10 of the gradient's size at the first layer's output over that at the last layer's.
+            Across
         time: the same from the last to the first time step of a recurrent layer. Across steps: by how many decades the
         global gradient norm and the loss have climbed above their lowest level, while still finite.
 
@@ -43,16 +44,18 @@ class ExplodingGradient(AbstractRule):
         that suits the last ones. Growth from step to step ends in Inf and NaN.
 
     When it misleads:
-        A large norm is no explosion: it grows with the square root of the number of parameters and with the loss's scale.
-        Neither changes ``A``. A single spike is :class:`gradient-spike`'s. A recurrent net whose gradient grows across time
-        but is clipped may train well; then the growth is information only. Batch normalisation without skip connections
-        explodes backward while the forward pass looks perfect.
+        A large norm is no explosion: it grows with the square root of the number of parameters and with the loss's
+            scale.
+        Neither changes ``A``. A single spike is :class:`gradient-spike`'s. A recurrent net whose gradient grows across
+        time but is clipped may train well; then the growth is information only. Batch normalisation without skip
+        connections explodes backward while the forward pass looks perfect.
 
     Thresholds:
         warn: attenuation, decades; taken seriously only with a loss that rises or is lost. Theory page, criteria: +2.
         severe: attenuation, decades. Theory page: trained nets up to +1.60, failed ones +3.20 and above.
         time: growth across the sequence, decades. Theory page: failed +8 and +9; +3 as for depth.
-        steps: growth of the gradient norm over its lowest level, decades. Own choice: healthy runs stay within 1 (theory
+        steps: growth of the gradient norm over its lowest level, decades. Own choice: healthy runs stay within 1
+            (theory
             page: ratio to the running median up to 9.7).
         loss_steps: growth of the loss, decades. Own choice: ten times above its lowest level and still rising.
         band: attenuation at the start, decades, within which an initialisation is sound. Theory page: [-2.86, +1.60].
@@ -75,21 +78,25 @@ class ExplodingGradient(AbstractRule):
 
     messages: ClassVar[Mapping[str, str]] = {
         "depth": "The gradient grows by {decades} decades from `{last}` back to `{first}`.",
-        "depth-trains": "The gradient grows by {decades} decades from `{last}` back to `{first}`; the run learns all the same.",
+        "depth-trains": "The gradient grows by {decades} decades from `{last}` back to `{first}`; the run learns all "
+        "the same.",
         "time": "Across the {length} time steps of `{module}` the gradient grows by {decades} decades on its way back.",
-        "time-trains": "Across the {length} time steps of `{module}` the gradient grows by {decades} decades on its way back; "
-        "the run learns all the same.",
+        "time-trains": "Across the {length} time steps of `{module}` the gradient grows by {decades} decades on its "
+        "way back; the run learns all the same.",
         "steps": "Over {count} steps the gradient norm has grown by {decades} decades and the loss by {loss}.",
-        "cause-weights": "of the {total} decades, weights give {weights}, activation derivatives {taken}, the rest {rest}; the "
-        "weights are {factor} times the scale that keeps a gradient",
-        "cause-depth": "of the {total} decades, weights and normalisation give {weights}, activation derivatives {taken}, the "
-        "rest {rest}: {layers} layers in a row multiply what a skip connection with normalisation would add",
-        "cause-activation": "of the {total} decades, {operation} derivatives give {taken}, weights {weights}, the rest {rest}",
+        "cause-weights": "of the {total} decades, weights give {weights}, activation derivatives {taken}, the rest "
+        "{rest}; the weights are {factor} times the scale that keeps a gradient",
+        "cause-depth": "of the {total} decades, weights and normalisation give {weights}, activation derivatives "
+        "{taken}, the rest {rest}: {layers} layers in a row multiply what a skip connection with normalisation would "
+        "add",
+        "cause-activation": "of the {total} decades, {operation} derivatives give {taken}, weights {weights}, the "
+        "rest {rest}",
         "cause-recurrent": "each time step multiplies the gradient by {factor}",
         "cause-recurrent-depth": "of the {total} decades, the recurrent layer gives {part}",
-        "cause-rate": "the network began sound ({start} decades across depth); updates of {ratio} times a weight's size, at a "
-        "learning rate of {rate}, blew it up",
-        "cause-rate-plain": "the network began sound; at a learning rate of {rate} each step undoes more than the one before",
+        "cause-rate": "the network began sound ({start} decades across depth); updates of {ratio} times a weight's "
+        "size, at a learning rate of {rate}, blew it up",
+        "cause-rate-plain": "the network began sound; at a learning rate of {rate} each step undoes more than the one "
+        "before",
         "cause-input": "the data has size {size}, so that the weights' gradients are as many times too large",
     }
 

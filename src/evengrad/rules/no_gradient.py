@@ -53,18 +53,18 @@ class NoGradient(AbstractRule):
     """Parameters that are meant to learn get no gradient on any step.
 
     What it measures:
-        For each parameter that an optimizer holds and that requires a gradient: whether it is missing, or exactly zero, on
-        every step that was looked at; what share of all trained entries that is; and whether the layers nearest the data
-        are among them.
+        For each parameter that an optimizer holds and that requires a gradient: whether it is missing, or exactly zero,
+        on every step that was looked at; what share of all trained entries that is; and whether the layers nearest the
+        data are among them.
 
     Why it hurts:
-        Such parameters stay as they were initialised. A ``detach()``, ``.item()`` or ``.data`` too many, an operation without
-        derivative (``argmax``, rounding), or a layer of dead units cuts off everything before it.
+        Such parameters stay as they were initialised. A ``detach()``, ``.item()`` or ``.data`` too many, an operation
+        without derivative (``argmax``, rounding), or a layer of dead units cuts off everything before it.
 
     When it misleads:
-        Frozen parameters (``requires_grad`` off) are meant to be so and are not counted. Heads that a task does not use,
-        and experts or embedding rows that are never chosen, get none by design: that is information only, as long as
-        everything nearer the data learns. A zero-initialised adapter has zero gradients at step 0 alone.
+        Frozen parameters (``requires_grad`` off) are meant to be so and are not counted. Heads that a task does not
+        use, and experts or embedding rows that are never chosen, get none by design: that is information only, as long
+        as everything nearer the data learns. A zero-initialised adapter has zero gradients at step 0 alone.
 
     Thresholds:
         steps: steps that must have been looked at. Own choice: 3 tells step 0 from the rest.
@@ -72,8 +72,8 @@ class NoGradient(AbstractRule):
         some: share of entries, "1", below which the finding is information. Own choice: a tenth.
 
     Source:
-        PyTorch documentation, autograd mechanics; PyTorch issue 40983. Theory page, what users ask ("parameters that never
-        learn").
+        PyTorch documentation, autograd mechanics; PyTorch issue 40983. Theory page, what users ask ("parameters that
+        never learn").
     """
 
     steps: int = 3
@@ -82,10 +82,12 @@ class NoGradient(AbstractRule):
 
     messages: ClassVar[Mapping[str, str]] = {
         "nothing": "None of the {count} parameter tensors that are to be trained ever gets a gradient.",
-        "cut": "{count} parameter tensors ({share} of all entries) in {modules} never get a gradient, although layers after them "
+        "cut": "{count} parameter tensors ({share} of all entries) in {modules} never get a gradient, although layers "
+        "after them do.",
+        "zero": "In {count} parameter tensors ({share} of all entries) in {modules} the gradient is exactly 0 on "
+        "every step.",
+        "unused": "{count} parameter tensors ({share} of all entries) in {modules} never get a gradient; the others "
         "do.",
-        "zero": "In {count} parameter tensors ({share} of all entries) in {modules} the gradient is exactly 0 on every step.",
-        "unused": "{count} parameter tensors ({share} of all entries) in {modules} never get a gradient; the others do.",
         "cause-disconnected": "no path of differentiable operations leads from the loss to `{module}`",
         "cause-dead": "`{site}` passes no gradient on any sample ({dead} of its units are dead)",
         "cause-precision": "the gradient underflows to 0 on its way ({flushed} of its entries are 0 at `{parameter}`)",
@@ -189,7 +191,7 @@ def _nearest_data(trace: Trace, cut: _Cut) -> bool:
 
 
 def _underflow(trace: Trace, cut: _Cut) -> tuple[str, float] | None:
-    """Return a parameter next to the cut whose gradient is largely flushed to zero in half precision, with the share."""
+    """Return a parameter whose gradient is largely flushed to zero in half precision, with the share."""
     half = any(info.dtype in ("float16", "bfloat16") for info in (*cut.zero, *cut.alive))
     for info in cut.alive:
         share = late(trace.get(Statistic.GRAD_ZERO_SHARE, info.name)).median()

@@ -37,17 +37,17 @@ class SaturatedActivation(AbstractRule):
 
     When it misleads:
         A first layer that is 98 % saturated was seen to train well, gates of recurrent nets are meant to saturate, and
-        a trained sigmoid output saturates because it is sure. Saturation is therefore a fault only where it takes most of
-        the gradient on its own, or where data or weights drive it there from the first step on, and only in a run that is
-        not solved.
+        a trained sigmoid output saturates because it is sure. Saturation is therefore a fault only where it takes most
+        of the gradient on its own, or where data or weights drive it there from the first step on, and only in a run
+        that is not solved.
 
     Thresholds:
         share: saturated share, "1", of one activation. Own choice: with 90 % saturated, the passing gradient falls to a
             third; theory page: 0 to .98 in trained nets, hence the conditions.
         taken: decades that the saturated activations take from the gradient. Theory page, saturation: 3.
         input_rms: size of what the feeding layer acts on, "x". Theory page, criteria: outside [0.1, 10].
-        overdriven: scale of the feeding weights over the scale that keeps the signal, "1". Own choice: three times drives
-            a unit-variance input beyond the linear range of tanh.
+        overdriven: scale of the feeding weights over the scale that keeps the signal, "1". Own choice: three times
+            drives a unit-variance input beyond the linear range of tanh.
         done: share of the loss gone, "1", from which overdriven weights no longer matter. Own choice.
         reach: size of the target over the largest value of a bounded output. Own choice: a fifth beyond.
 
@@ -64,17 +64,18 @@ class SaturatedActivation(AbstractRule):
     reach: float = 1.2
 
     messages: ClassVar[Mapping[str, str]] = {
-        "drains": "{share} of `{site}` is saturated; together with {count} more, saturated {operation} takes {taken} decades "
-        "of the gradient.",
-        "driven": "{share} of `{site}` is saturated from the first step on: what drives it is {drive} times what {operation} "
-        "can tell apart.",
+        "drains": "{share} of `{site}` is saturated; together with {count} more, saturated {operation} takes {taken} "
+        "decades of the gradient.",
+        "driven": "{share} of `{site}` is saturated from the first step on: what drives it is {drive} times what "
+        "{operation} can tell apart.",
         "range": "The output `{site}` cannot exceed {bound}, but the target has size {target}.",
         "output": "{share} of the output `{site}` is saturated: it cannot move towards its targets.",
         "cause-input": "the data that feeds `{layer}` has size {size}",
         "cause-weights": "the weights of `{layer}` are {factor} times the scale that keeps the signal",
         "cause-derivative": "the derivative of {operation} is next to nothing at these pre-activations",
         "cause-range": "{operation} is the last operation before the loss",
-        "cause-output": "{operation} is the last operation before the loss, and its input has grown far beyond its range",
+        "cause-output": "{operation} is the last operation before the loss, and its input has grown far beyond its "
+        "range",
     }
 
     def judge(self, trace: Trace) -> tuple[Finding, ...]:

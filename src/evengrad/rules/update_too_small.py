@@ -17,7 +17,6 @@ from evengrad.rules._late import late_median
 from evengrad.rules._progress import State, progress
 from evengrad.rules._words import lines, number, percent
 
-
 _ZERO = 1e-6  # a parameter of this size began at zero, and its first updates made it
 
 
@@ -26,24 +25,25 @@ class UpdateTooSmall(AbstractRule):
     """No weight anywhere can move noticeably in the whole run.
 
     What it measures:
-        The update ratio rms(ΔW)/rms(W) of the parameter that changes *most*, at its best, and what it adds up to over all
-        steps of the run if every step went the same way; and that the loss does not fall.
+        The update ratio rms(ΔW)/rms(W) of the parameter that changes *most*, at its best, and what it adds up to over
+        all steps of the run if every step went the same way; and that the loss does not fall.
 
     Why it hurts:
-        A network whose weights have moved by a thousandth of their size at the end computes what it computed at the start.
+        A network whose weights have moved by a thousandth of their size at the end computes what it computed at the
+        start.
 
     When it misleads:
-        If only some layers move too little, the gradient is lost on its way (``vanishing-gradient``), and the largest update
-        is sound. Fine-tuning moves weights little and improves all the same. A run that is done moves no more. During a
-        warm-up the rate is meant to be small; in the tail of a schedule as well: only the largest update of the run counts,
-        and a rate that still rises at the end silences the rule. A zero-initialised parameter moves by more than its size
-        and is left out.
+        If only some layers move too little, the gradient is lost on its way (``vanishing-gradient``), and the largest
+        update is sound. Fine-tuning moves weights little and improves all the same. A run that is done moves no more.
+        During a warm-up the rate is meant to be small; in the tail of a schedule as well: only the largest update of
+        the run counts, and a rate that still rises at the end silences the rule. A zero-initialised parameter moves by
+        more than its size and is left out.
 
     Thresholds:
         travel: sum of a weight tensor's largest update ratio over the run, "1": the farthest it can have come, momentum
             included. Own choice: a thousandth of its size.
-        ratio: update ratio of one step, "1". Theory page, criteria: trained nets 1.3e-6 (ReZero) to .033 in their typical
-            tensor; here the largest of all tensors counts. Own choice.
+        ratio: update ratio of one step, "1". Theory page, criteria: trained nets 1.3e-6 (ReZero) to .033 in their
+            typical tensor; here the largest of all tensors counts. Own choice.
         epsilon: share of eps in the denominator, "1", in every weight tensor. Theory page, criteria: severe above .5.
         decay: learning rate over its peak, "1", below which it has gone. Own choice.
         left: share of the run, "1", that lies behind that. Own choice: half; a schedule's tail is shorter.
@@ -61,13 +61,13 @@ class UpdateTooSmall(AbstractRule):
     steps: int = 20
 
     messages: ClassVar[Mapping[str, str]] = {
-        "tiny": "No step changes any weight by more than {ratio} of its size; all {steps} steps together move `{parameter}`, "
-        "which moves most, by at most {travel} of it.",
+        "tiny": "No step changes any weight by more than {ratio} of its size; all {steps} steps together move "
+        "`{parameter}`, which moves most, by at most {travel} of it.",
         "none": "No step changes any weight: the learning rate is {rate}.",
-        "epsilon": "In every weight tensor the optimizer divides by its eps ({share}), not by the size of the gradient: its steps "
-        "are a fraction of the learning rate.",
-        "decayed": "From step {step} on the learning rate is next to nothing ({peak} at its peak, {rate} at the end): {left} of "
-        "the run changes no weight.",
+        "epsilon": "In every weight tensor the optimizer divides by its eps ({share}), not by the size of the "
+        "gradient: its steps are a fraction of the learning rate.",
+        "decayed": "From step {step} on the learning rate is next to nothing ({peak} at its peak, {rate} at the end): "
+        "{left} of the run changes no weight.",
         "cause-epsilon": "eps is {eps}, the gradient has size {size}",
         "cause-rate": "the learning rate is {rate}; the gradient reaches all layers",
     }
@@ -93,12 +93,16 @@ class UpdateTooSmall(AbstractRule):
             Evidence("largest update ratio of a step", ratio, self.ratio, "1", name),
             Evidence("farthest that a weight can have moved", far, self.travel, "1", name),
         )
-        return self._finding(trace, said, evidence, self.cause(CauseKind.LEARNING_RATE_LOW, 1.0, "cause-rate", rate=rate))
+        return self._finding(
+            trace, said, evidence, self.cause(CauseKind.LEARNING_RATE_LOW, 1.0, "cause-rate", rate=rate)
+        )
 
     def _epsilon(self, trace: Trace) -> Finding | None:
         """Return the finding on an adaptive optimizer that divides by its epsilon in every weight tensor."""
         matrices = [info.name for info in trace.parameters if info.optimizer >= 0 and len(info.shape) >= 2]
-        shares = [share for name in matrices if math.isfinite(share := late_median(trace.get(Statistic.EPS_SHARE, name)))]
+        shares = [
+            share for name in matrices if math.isfinite(share := late_median(trace.get(Statistic.EPS_SHARE, name)))
+        ]
         if not shares or min(shares) <= self.epsilon:
             return None
         said = self.say("epsilon", share=percent(min(shares)))
@@ -170,7 +174,9 @@ def _is_matrix(trace: Trace, name: str) -> bool:
 def _fastest(trace: Trace) -> float:
     """Return the largest update ratio of any parameter that did not start at zero."""
     names = [n for n in trace.subjects(Statistic.UPDATE_RATIO) if trace.get(Statistic.WEIGHT_RMS, n).first() > _ZERO]
-    return max((float(r.values.max()) for n in names if len(r := trace.get(Statistic.UPDATE_RATIO, n).finite)), default=0.0)
+    return max(
+        (float(r.values.max()) for n in names if len(r := trace.get(Statistic.UPDATE_RATIO, n).finite)), default=0.0
+    )
 
 
 def _peak(trace: Trace, name: str) -> float:
@@ -200,7 +206,10 @@ def _collapse(trace: Trace, share: float) -> tuple[int, float]:
 
 def _lowest_last_rate(trace: Trace) -> float:
     """Return the lowest learning rate that the run ended with; nan when none is known."""
-    return min((trace.get(Statistic.LEARNING_RATE, g).last() for g in trace.subjects(Statistic.LEARNING_RATE)), default=math.nan)
+    return min(
+        (trace.get(Statistic.LEARNING_RATE, g).last() for g in trace.subjects(Statistic.LEARNING_RATE)),
+        default=math.nan,
+    )
 
 
 def _rate_rises(trace: Trace) -> bool:

@@ -28,9 +28,9 @@ class VanishingGradient(AbstractRule):
 
     What it measures:
         Across depth: ``A``, log10 of the gradient's size at the first layer's output over that at the last layer's, in
-        decades, on the probes of the later half of the run; what the optimizer in use makes of it (updates of the starved
-        layers, share of epsilon, signal left to learn from); and whether the loss has left the level of a guess.
-        Across time: the same from the last to the first time step of a recurrent layer.
+        decades, on the probes of the later half of the run; what the optimizer in use makes of it (updates of the
+        starved layers, share of epsilon, signal left to learn from); and whether the loss has left the level of a
+        guess. Across time: the same from the last to the first time step of a recurrent layer.
 
     Why it hurts:
         Early layers get no usable gradient. They stay as they were initialised and hand noise on to the layers that do
@@ -39,23 +39,24 @@ class VanishingGradient(AbstractRule):
     When it misleads:
         A small gradient is no fault by itself. Adam divides by its size: a net with A = -4.8 trains, so for adaptive
         optimizers epsilon or a dead forward signal must be seen as well. Zero-initialised heads, adapters and ReZero
-        branches pass exactly nothing at step 0 and recover at step 1. Parameter gradients are not compared: in a ReLU net
-        without biases they are equal in every layer while the signal dies. A loss at every time step feeds every step
-        afresh; only what the profile shows is judged, and a short memory is a fault only when the run goes nowhere.
+        branches pass exactly nothing at step 0 and recover at step 1. Parameter gradients are not compared: in a ReLU
+        net without biases they are equal in every layer while the signal dies. A loss at every time step feeds every
+        step afresh; only what the profile shows is judged, and a short memory is a fault only when the run goes
+        nowhere.
 
     Thresholds:
         warn: attenuation, decades. Theory page, criteria: nets that trained lie in [-2.86, +1.60].
         severe: attenuation, decades. Theory page: nets that failed lie at -4.33 and below.
-        time: attenuation across the sequence, decades. Theory page: trained -2.86 (GRU), failed -12 and below; -4 as for
-            depth.
+        time: attenuation across the sequence, decades. Theory page: trained -2.86 (GRU), failed -12 and below; -4 as
+            for depth.
         hardly: share of the loss gone, "1", up to which a run with twice that attenuation is warned. Own choice.
         limits: when an optimizer feels it; see :class:`evengrad.rules._consequence.Limits`.
         input_rms: size of the data, "x", outside which saturation of the first activation is the data's fault. Theory
             page, criteria: [0.1, 10].
 
     Source:
-        Hochreiter 1991; Glorot and Bengio, AISTATS 2010, section 4.2; Pascanu et al., ICML 2013, section 2. Theory page,
-        sections on the ledger and on criteria.
+        Hochreiter 1991; Glorot and Bengio, AISTATS 2010, section 4.2; Pascanu et al., ICML 2013, section 2. Theory
+        page, sections on the ledger and on criteria.
     """
 
     warn: float = -3.0
@@ -66,37 +67,40 @@ class VanishingGradient(AbstractRule):
     input_rms: float = 10.0
 
     messages: ClassVar[Mapping[str, str]] = {
-        "depth-starved": "The gradient falls by {decades} decades from `{last}` back to `{first}`: relative to its weights, the "
-        "update of `{first}` is {ratio} times that of `{last}`.",
-        "depth-tiny": "The gradient falls by {decades} decades from `{last}` back to `{first}`: one step changes {layers} by "
-        "{ratio} of their size.",
-        "depth-epsilon": "The gradient falls by {decades} decades from `{last}` back to `{first}`: in {layers} the optimizer "
-        "divides by its eps ({ratio}), not by the gradient.",
-        "depth-indistinct": "The gradient falls by {decades} decades from `{last}` back to `{first}`, and forward all samples "
-        "look the same at `{last}`.",
-        "depth-faded": "The gradient falls by {decades} decades from `{last}` back to `{first}`, and forward the signal at "
-        "`{last}` is {ratio} times that of the first hidden layer.",
+        "depth-starved": "The gradient falls by {decades} decades from `{last}` back to `{first}`: relative to its "
+        "weights, the update of `{first}` is {ratio} times that of `{last}`.",
+        "depth-tiny": "The gradient falls by {decades} decades from `{last}` back to `{first}`: one step changes "
+        "{layers} by {ratio} of their size.",
+        "depth-epsilon": "The gradient falls by {decades} decades from `{last}` back to `{first}`: in {layers} the "
+        "optimizer divides by its eps ({ratio}), not by the gradient.",
+        "depth-indistinct": "The gradient falls by {decades} decades from `{last}` back to `{first}`, and forward all "
+        "samples look the same at `{last}`.",
+        "depth-faded": "The gradient falls by {decades} decades from `{last}` back to `{first}`, and forward the "
+        "signal at `{last}` is {ratio} times that of the first hidden layer.",
         "depth-zero": "No gradient at all reaches {layers}.",
-        "depth-stuck": "The gradient falls by {decades} decades from `{last}` back to `{first}`, and the loss stays where it was.",
-        "depth-trains": "The gradient falls by {decades} decades from `{last}` back to `{first}`; the run learns all the same.",
-        "time": "Across the {length} time steps of `{module}` the gradient falls by {decades} decades: what happens early in "
-        "a sequence cannot be learned.",
-        "cause-activation": "of the {total} decades, {operation} derivatives take {taken}, weights {weights}, the rest {rest}; "
-        "no useful weight scale makes up for what {operation} takes",
-        "cause-saturated": "of the {total} decades, {operation} derivatives take {taken}, weights {weights}, the rest {rest}: "
-        "the activations are far from where they pass gradient",
-        "cause-weights": "of the {total} decades, weights take {weights}, {operation} derivatives {taken}, the rest {rest}; "
-        "the weights are {factor} times the scale that keeps a gradient",
+        "depth-stuck": "The gradient falls by {decades} decades from `{last}` back to `{first}`, and the loss stays "
+        "where it was.",
+        "depth-trains": "The gradient falls by {decades} decades from `{last}` back to `{first}`; the run learns all "
+        "the same.",
+        "time": "Across the {length} time steps of `{module}` the gradient falls by {decades} decades: what happens "
+        "early in a sequence cannot be learned.",
+        "cause-activation": "of the {total} decades, {operation} derivatives take {taken}, weights {weights}, the "
+        "rest {rest}; no useful weight scale makes up for what {operation} takes",
+        "cause-saturated": "of the {total} decades, {operation} derivatives take {taken}, weights {weights}, the rest "
+        "{rest}: the activations are far from where they pass gradient",
+        "cause-weights": "of the {total} decades, weights take {weights}, {operation} derivatives {taken}, the rest "
+        "{rest}; the weights are {factor} times the scale that keeps a gradient",
         "cause-linear": "of the {total} decades, weights take {weights}, the rest {rest}",
-        "cause-depth": "of the {total} decades, weights take {weights}, activations {taken}, the rest {rest}: no single layer is "
-        "at fault, {layers} in a row without a skip connection or normalisation are",
+        "cause-depth": "of the {total} decades, weights take {weights}, activations {taken}, the rest {rest}: no "
+        "single layer is at fault, {layers} in a row without a skip connection or normalisation are",
         "cause-recurrent": "of the {total} decades, the recurrent layer takes {part}",
         "cause-recurrent-time": "each time step multiplies the gradient by {factor}",
         "cause-dead": "{operation} units of `{module}` pass no gradient",
         "cause-blocked-activation": "{operation} at `{module}` is so saturated that its derivative is exactly 0",
         "cause-zero-signal": "the gradient is exactly 0 when it reaches `{module}`",
         "cause-precision": "the gradient underflows to 0 where `{module}` converts between number formats",
-        "cause-input": "the data has size {size}, so that {operation} after `{module}` saturates and takes {taken} decades",
+        "cause-input": "the data has size {size}, so that {operation} after `{module}` saturates and takes {taken} "
+        "decades",
     }
 
     def judge(self, trace: Trace) -> tuple[Finding, ...]:
@@ -185,9 +189,12 @@ class VanishingGradient(AbstractRule):
         if ledger.attenuation == -math.inf:
             return self._blocked_cause(trace, reason, module)
         common = {
-            "total": _size(ledger.attenuation), "weights": _signed(reason.weights), "taken": _signed(reason.activations),
-            "rest": _signed(reason.rest), "operation": reason.operation or "-",
-        }  # fmt: skip
+            "total": _size(ledger.attenuation),
+            "weights": _signed(reason.weights),
+            "taken": _signed(reason.activations),
+            "rest": _signed(reason.rest),
+            "operation": reason.operation or "-",
+        }
         fed = self._saturated_by_data(trace, depth, reason)
         if fed is not None:
             return fed
