@@ -265,6 +265,16 @@ def test_disk_that_takes_nothing_costs_one_line(options: list[str], words: str, 
     assert words in line
 
 
+@pytest.mark.slow
+def test_run_folder_that_is_removed_meanwhile_costs_one_line(tmp_path: Path) -> None:
+    remove = "__import__('shutil').rmtree('.evengrad')\nprint(loss"
+    (tmp_path / "train.py").write_text(SICK.replace("print(loss", remove))
+    seen = evengrad(["run", "--quiet", "train.py"], tmp_path)
+    assert seen.code == 0
+    (line,) = seen.stderr.splitlines()
+    assert line.startswith("evengrad: recording to ")
+
+
 def test_start_costs_less_than_the_script_would_notice(tmp_path: Path) -> None:
     (tmp_path / "train.py").write_text("import time; print(time.process_time())")
     spent = []

@@ -57,18 +57,19 @@ class Recording:
             say(f"the run is not recorded while it goes on: {describe(error)}")
 
     def finish(self, trace: Trace) -> RunFolder | None:
-        """Write what is left; return the folder, or None when there is none."""
+        """Write what is left; return the folder, or None when there is none that takes anything."""
         folder = self._folder if self._tried else self._make()
         if folder is None:
             return None
         try:
-            if self._recorder is not None:
-                self._recorder.close(trace)
-            else:
+            if self._recorder is None:
                 folder.write_state(trace)
+                return folder
+            self._recorder.close(trace)
         except Exception as error:
-            say(f"the run folder is incomplete: {describe(error)}")
-        return folder
+            say(f"the run is not recorded: {describe(error)}")
+            return None
+        return folder if self._recorder.failure is None else None  # it has said so: one fault, one line
 
     def _make(self) -> RunFolder | None:
         self._tried = True
