@@ -279,8 +279,8 @@ SCARY: dict[str, Callable[[], Trace]] = {
     for made in (
         deep_relu_adam_trains, deep_relu_adam_keeps_low_gradients, zero_head, adapter, frozen_backbone, large_norm,
         clipped_spikes, warm_up, label_noise_plateau, random_targets, gan, converged, policy_gradient,
-        sparse_rectifiers, saturated_first_layer_trains, fine_tuning, schedule_tail, many_to_many, short_memory, clipped_recurrence,
-        unused_head, batch_norm_features, offset_target, Trace, healthy_mlp,
+        sparse_rectifiers, saturated_first_layer_trains, fine_tuning, schedule_tail, many_to_many, short_memory,
+        clipped_recurrence, unused_head, batch_norm_features, offset_target, Trace, healthy_mlp,
     )
 }  # fmt: skip
 

@@ -191,8 +191,8 @@ class BadInitialisation(AbstractRule):
             return self.cause(fault.kind, 1.0, f"cause-{fault.key}")
         if fault.key == "certain":
             site = trace.site(fault.layers[0])
-            factor = number(_scale(trace, site)) if site is not None else "?"
-            return self.cause(fault.kind, 1.0, "cause-certain", factor=factor, layer=fault.layers[0])
+            scale = number(_scale(trace, site)) if site is not None else "?"
+            return self.cause(fault.kind, 1.0, "cause-certain", factor=scale, layer=fault.layers[0])
         ledger = depths(trace)[0].ledgers[0]
         reason = blame(ledger)
         if fault.kind is CauseKind.ACTIVATION_DERIVATIVE:
