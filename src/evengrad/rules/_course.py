@@ -10,6 +10,9 @@ import numpy.typing as npt
 from evengrad.core.statistic import Statistic
 from evengrad.core.trace import Trace
 
+_FEWEST = 5  # losses in a quarter below which nothing is said
+_SIGNIFICANT = 3.0  # standard errors
+
 Floats = npt.NDArray[np.float64]
 
 
@@ -31,3 +34,14 @@ def highest_rise(trace: Trace) -> float:
     """Return the largest finite loss over the first one; nan when that is not positive or nothing was seen."""
     values = trace.get(Statistic.LOSS).finite.values
     return float(values.max() / values[0]) if len(values) and values[0] > 0 else math.nan
+
+
+def levelled_off(trace: Trace) -> bool:
+    """Return whether the loss of the last quarter of a run is no lower than that of its second quarter."""
+    values = trace.get(Statistic.LOSS).finite.values
+    quarter = len(values) // 4
+    if quarter < _FEWEST:
+        return False
+    earlier, later = values[quarter : 2 * quarter], values[-quarter:]
+    error = _SIGNIFICANT * 1.25 * step_noise(values[quarter:]) * math.sqrt(2 / quarter)
+    return float(np.median(earlier) - np.median(later)) <= error

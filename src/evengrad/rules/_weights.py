@@ -49,6 +49,13 @@ def largest_updates(trace: Trace) -> tuple[Update, ...]:
     return tuple(found[step] for step in sorted(found))
 
 
+def typical_update(trace: Trace) -> float:
+    """Return the median over weight tensors of the median relative change per step; nan when none was measured."""
+    ratios = [trace.get(Statistic.UPDATE_RATIO, name).median() for name in matrices(trace)]
+    known = [ratio for ratio in ratios if math.isfinite(ratio)]
+    return float(np.median(known)) if known else math.nan
+
+
 def weight_growth(trace: Trace, before: int | None = None) -> tuple[float, str]:
     """Return by how many decades a weight tensor has grown since its first measurement, and which grew most.
 

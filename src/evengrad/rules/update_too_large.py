@@ -15,7 +15,7 @@ from evengrad.core.ledger import EntryKind
 from evengrad.core.statistic import Statistic
 from evengrad.core.trace import Trace
 from evengrad.rules._base import AbstractRule
-from evengrad.rules._course import highest_rise
+from evengrad.rules._course import highest_rise, levelled_off
 from evengrad.rules._outcome import outcome
 from evengrad.rules._progress import Progress, State
 from evengrad.rules._weights import Update, active_optimizers, largest_updates, learning_rate
@@ -90,14 +90,13 @@ class UpdateTooLarge(AbstractRule):
     def judge(self, trace: Trace) -> tuple[Finding, ...]:
         """Return one finding when large updates go with a loss that ends no better than it began."""
         run = outcome(trace)
-        if not run.failing:
-            return ()
         updates = largest_updates(trace)
-        large = self._large(updates, highest_rise(trace))
+        large = self._large(updates, highest_rise(trace)) if run.failing else None
         if large is not None:
             return (self._jump(trace, run, large, updates),)
-        layer = self._collapsed_layer(trace)
-        return (self._collapse(trace, run, layer),) if layer and run.state is State.STUCK else ()
+        settled = run.state is State.STUCK or (run.state is State.LEARNING and levelled_off(trace))
+        layer = self._collapsed_layer(trace) if settled else ""
+        return (self._collapse(trace, run, layer),) if layer else ()
 
     def _large(self, updates: tuple[Update, ...], rise: float) -> Update | None:
         """Return the first update above the bound, or the largest where all are sizeable; None where neither is."""
