@@ -23,7 +23,11 @@ class Call:
     module: nn.Module
     start: int
     end: int = -1
-    depth: int = 0
+    parent: Call | None = None
+
+    def contains(self, sequence: int) -> bool:
+        """Return whether an operation was recorded during the call, which may still be going on."""
+        return self.start <= sequence and (self.end == -1 or sequence < self.end)
 
 
 @dataclass
@@ -80,7 +84,7 @@ class CallRecorder:
             if _in_backward() != -1 or torch._C._get_tracing_state() is not None:
                 return
             self._registry.add(module)
-            self._stack.append(Call(module, _sequence_number(), depth=len(self._stack)))
+            self._stack.append(Call(module, _sequence_number(), parent=self._stack[-1] if self._stack else None))
         except Exception as error:
             self._blow("module entry", error)
 
@@ -113,13 +117,12 @@ class CallRecorder:
     def module_of(self, sequence: int) -> nn.Module | None:
         """Return the innermost module during whose call an operation was recorded."""
         if len(self._starts) != len(self.calls):
-            self.calls.sort(key=lambda call: (call.start, call.depth))
+            # Of calls that start together the outer one ends last; sorted before the inner ones.
+            self.calls.sort(key=lambda call: (call.start, -call.end))
             self._starts = [call.start for call in self.calls]
         position = bisect_right(self._starts, sequence) - 1
-        # Calls nest, so the nearest earlier start whose end lies beyond is the innermost; few steps back suffice.
-        while position >= 0:
-            call = self.calls[position]
-            if sequence < call.end:
-                return call.module
-            position -= 1
-        return None
+        # Calls nest: what contains the operation is the nearest earlier call, or one of those round it.
+        call = self.calls[position] if position >= 0 else None
+        while call is not None and not call.contains(sequence):
+            call = call.parent
+        return call.module if call is not None else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from difflib import SequenceMatcher
+from difflib import Match, SequenceMatcher
 
 import torch
 from torch import Tensor
@@ -16,7 +16,7 @@ from evengrad.core.ledger import Ledger, TimeProfile
 from evengrad.core.statistic import Statistic
 from evengrad.observation.calls import CallRecorder
 from evengrad.observation.compiled import coarse_ledger, hidden_layers, is_hidden
-from evengrad.observation.graph import Graph, Measurement, Operation
+from evengrad.observation.graph import Graph, Measurement, Operation, is_too_large
 from evengrad.observation.paths import PathBuilder
 from evengrad.observation.recurrence import time_profile
 from evengrad.observation.registry import Registry
@@ -83,6 +83,8 @@ class DeepProbe:
         self._builder: PathBuilder | None = None
         self._profiles: list[TimeProfile] = []
         self._ledger: Ledger | None = None
+        self._outside = False  # this step's graph is not walked
+        self.since = 0  # number of the first operation of the step
         self._view: StepView | None = None
         self._lines: dict[tuple[str, str], SourceLine] = {}
         self.layers: dict[str, tuple[int, SiteInfo]] = {}
@@ -95,6 +97,7 @@ class DeepProbe:
     def arm(self, *, with_calls: bool = True) -> None:
         """Prepare for the backward pass to come; record module calls from now on, unless hooks must not be traced."""
         self.armed = True
+        self.since = torch._C._autograd._get_sequence_nr()
         if with_calls:
             self.calls.arm()
 
@@ -106,12 +109,15 @@ class DeepProbe:
         if self._measurement is not None:
             self._measurement.disarm()
         self._measurement, self._builder, self._view = None, None, None
-        self._readings, self._profiles, self._ledger = [], [], None
+        self._readings, self._profiles, self._ledger, self._outside = [], [], None, False
         self._hooks.clear()
 
     def before_backward(self, roots: Sequence[Tensor]) -> Graph | None:
         """Read the graph and hook it; only the first backward pass of a step is measured."""
         if not self.armed or self._measurement is not None:
+            return None
+        if is_too_large(roots, self.since):
+            self._outside = True
             return None
         graph = Graph(roots, self._registry, self.calls)
         if not graph.data():
@@ -131,12 +137,20 @@ class DeepProbe:
         """
         here = [graph.operations[i] for i in sorted(graph.data(), key=lambda i: graph.operations[i].sequence)]
         names = [operation.name for operation in here]
-        matcher = SequenceMatcher(None, [known.name for known in self.learned], names, autojunk=False)
-        for block in matcher.get_matching_blocks():
-            for offset in range(block.size):
-                known, operation = self.learned[block.a + offset], here[block.b + offset]
+        if names == [known.name for known in self.learned]:
+            blocks = [(0, 0, len(names))]
+        else:
+            blocks = [(b.a, b.b, b.size) for b in self._matched(names)]
+        for learned_from, here_from, size in blocks:
+            for offset in range(size):
+                known, operation = self.learned[learned_from + offset], here[here_from + offset]
                 operation.module = operation.module or known.module
                 operation.source = operation.source or known.source
+
+    def _matched(self, names: list[str]) -> list[Match]:
+        """Return the longest runs that a step's operations share with the learned ones."""
+        matcher = SequenceMatcher(None, [known.name for known in self.learned], names, autojunk=False)
+        return matcher.get_matching_blocks()
 
     def _learn(self, graph: Graph) -> None:
         """Remember modules and lines of a probe's operations, for ``recall``."""
@@ -179,6 +193,8 @@ class DeepProbe:
 
     def after_backward(self, scale: float) -> None:
         """Take the hooks off and bring what they measured together."""
+        if self._outside and self._ledger is None:
+            self._look_from_outside(scale)
         if self._measurement is None or self._builder is not None:
             return
         self._measurement.disarm()
@@ -198,14 +214,18 @@ class DeepProbe:
         # Now, since the weights are about to change; which step this is will be known when the optimizer steps.
         self._ledger = self._builder.ledger(scale)
         if is_hidden(self._measurement.graph):
-            layers = hidden_layers(self._registry)
-            self._ledger = coarse_ledger(layers, scale)
-            for depth, layer in enumerate(layers):
-                site = SiteInfo(layer.name, layer.name, "", self._registry.defined_by_name(layer.name))
-                self.layers[layer.name] = (depth, site)
-                self._readings.append(Reading(Statistic.GRAD_OUTPUT_NORM, layer.name, layer.size / scale))
-                self._readings.append(Reading(Statistic.DEPTH, layer.name, float(depth)))
+            self._look_from_outside(scale)
         self.calls.clear()
+
+    def _look_from_outside(self, scale: float) -> None:
+        """Measure by gradients of biases what the graph does not show, or is too large to show."""
+        layers, lines = hidden_layers(self._registry), self._registry.lines()
+        self._ledger = coarse_ledger(layers, scale)
+        for depth, layer in enumerate(layers):
+            site = SiteInfo(layer.name, layer.name, "", lines.get(layer.name))
+            self.layers[layer.name] = (depth, site)
+            self._readings.append(Reading(Statistic.GRAD_OUTPUT_NORM, layer.name, layer.size / scale))
+            self._readings.append(Reading(Statistic.DEPTH, layer.name, float(depth)))
 
     def _is_fused(self, module: torch.nn.Module) -> bool:
         """Return whether a recurrent module ran as one kernel, so that the graph does not show its time steps."""
@@ -229,15 +249,18 @@ class DeepProbe:
             with torch.no_grad():
                 for probe in self._step_probes:
                     self._readings += list(probe.after(self._view))
-        self._record_graph(step, scale, optimizer)
+        self._store.add_profiles([replace(profile, step=step) for profile in self._profiles])
+        if self._ledger is not None:
+            self._store.add_ledger(replace(self._ledger, step=step, optimizer=optimizer))
+        self._record_graph(step, scale)
         values = resolve([reading.value for reading in self._readings])
         for reading, value in zip(self._readings, values, strict=True):
             if value == value or reading.statistic is Statistic.UPDATE_RATIO:
                 self._store.add(step, reading.statistic, reading.subject, value)
         self.disarm()
 
-    def _record_graph(self, step: int, scale: float, optimizer: int) -> None:
-        """Record the ledger, the time profiles, and the gradient at every layer."""
+    def _record_graph(self, step: int, scale: float) -> None:
+        """Record the gradient at every layer, and the activations."""
         if self._measurement is None or self._builder is None:
             return
         measured, graph = self._measurement, self._measurement.graph
@@ -260,9 +283,6 @@ class DeepProbe:
             if operation.site and not operation.is_layer:
                 known = SiteInfo(operation.site, operation.module, operation.name, operation.source)
                 self.activations.setdefault(operation.site, known)
-        self._store.add_profiles([replace(profile, step=step) for profile in self._profiles])
-        if self._ledger is not None:
-            self._store.add_ledger(replace(self._ledger, step=step, optimizer=optimizer))
         self._note_non_finite(step)
 
     def _know_layer(self, operation: Operation, depth: int, dtype: str) -> None:

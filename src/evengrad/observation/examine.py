@@ -9,7 +9,7 @@ from torch import Tensor
 
 from evengrad.core.event import EventKind
 from evengrad.observation.deep import DeepProbe
-from evengrad.observation.graph import Graph
+from evengrad.observation.graph import Graph, is_too_large
 from evengrad.observation.nonfinite import SINGULAR, find_origin
 from evengrad.observation.optimizers import Held, Optimizers
 from evengrad.observation.registry import Registry
@@ -53,6 +53,8 @@ class Examiner:
             return False
         self._examined += 1
         self._alarm()
+        if is_too_large(roots, self._deep.since):
+            return True
         with torch.no_grad():
             graph = Graph(roots, self._registry, self._deep.calls)
             self._deep.recall(graph)

@@ -25,7 +25,9 @@ from evengrad.observation.registry import Registry
 from evengrad.observation.sources import line_from_traceback, line_of
 from evengrad.probes._sizes import Number, norm, resolve
 
-_MOST_NODES = 30_000  # beyond, only layers are measured: one hook each would take seconds
+# Walking a graph gives each of its nodes a Python object, and with tens of thousands of those in one chain autograd's
+# own release of the graph overflows the stack (torch 2.13: seen at 50 000 nodes, not at 25 000).
+MOST_NODES = 20_000
 _MOST_PLACES = 8  # uses of one activation in a module that get a name each
 COMPILED = "CompiledFunction"  # how the node of a compiled region is named
 _SHARE_ENTRIES = 1 << 20  # contributions larger than this are not kept for the inner products of a merge
@@ -57,11 +59,23 @@ class Operation:
     consumers: list[tuple[int, int]] = field(default_factory=list)  # (index, edge number) of who sends gradient here
 
 
+def is_too_large(roots: Sequence[Tensor], since: int) -> bool:
+    """Return whether a graph may not be walked.
+
+    Args:
+        roots: Where a backward pass starts.
+        since: Sequence number at the beginning of the step; operations recorded since then are counted, used or not.
+    """
+    newest = max((root.grad_fn._sequence_nr() for root in roots if root.grad_fn is not None), default=0)
+    return newest - since > MOST_NODES
+
+
 class Graph:
     """The operations reachable from a loss, children before parents in ``order``."""
 
     def __init__(self, roots: Sequence[Tensor], registry: Registry, calls: CallRecorder) -> None:
         self.operations: list[Operation] = []
+        self.senders: dict[Edge, int] = {}  # how many operations send gradient to an output
         self._index: dict[Node, int] = {}
         self.roots = [index for root in roots if root.grad_fn is not None for index in [self._visit(root.grad_fn)]]
         self.order = self._sorted()
@@ -120,6 +134,7 @@ class Graph:
             for number, edge in enumerate(operation.edges):
                 if edge is not None:
                     self.operations[edge[0]].consumers.append((index, number))
+                    self.senders[edge] = self.senders.get(edge, 0) + 1
 
     def _attribute(self, registry: Registry, calls: CallRecorder) -> None:
         """Give every operation its module, kind, site and line."""
@@ -236,13 +251,11 @@ class Measurement:
         self.hooked = 0
 
     def arm(self) -> None:
-        """Hook the operations; a very large graph only at its layers."""
-        indices = self.graph.data()
-        whole = len(indices) <= _MOST_NODES
-        for index in indices if whole else self.graph.layers():
+        """Hook the operations."""
+        for index in self.graph.data():
             operation = self.graph.operations[index]
             self._handles.append(operation.node.register_prehook(self._enter(index)))
-            if whole and any(edge is not None and self._merges(edge) for edge in operation.edges):
+            if any(edge is not None and self._merges(edge) for edge in operation.edges):
                 self._handles.append(operation.node.register_hook(self._leave(index)))
         self.hooked = len(self._handles)
 
@@ -255,9 +268,7 @@ class Measurement:
 
     def _merges(self, edge: Edge) -> bool:
         """Return whether several consumers send gradient to the same output."""
-        target = self.graph.operations[edge[0]]
-        senders = [1 for index, number in target.consumers if self.graph.operations[index].edges[number] == edge]
-        return len(senders) > 1
+        return self.graph.senders.get(edge, 0) > 1
 
     def _enter(self, index: int) -> Callable[[tuple[Tensor | None, ...]], None]:
         """Return a hook that measures the gradient that arrives at an operation's outputs."""

@@ -138,9 +138,9 @@ class Registry:
         place = self._defined.get(module_id)
         return line_of(*place) if place else None
 
-    def defined_by_name(self, name: str) -> SourceLine | None:
-        """Return the user's line that made the module of a name."""
-        return next((self.defined(key) for key, known in self.module_names.items() if known == name), None)
+    def lines(self) -> dict[str, SourceLine | None]:
+        """Return the user's line that made each module, by name."""
+        return {name: self.defined(key) for key, name in self.module_names.items()}
 
     def infos(self) -> tuple[ModuleInfo, ...]:
         """Return the named modules as values."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 import time
 from collections.abc import Callable, Sequence
 
@@ -21,6 +20,7 @@ from evengrad.observation.examine import Examiner
 from evengrad.observation.fuse import dispatch_mode_active, guarded, say
 from evengrad.observation.intercept import Interceptor
 from evengrad.observation.light import LightPass
+from evengrad.observation.losses import Losses
 from evengrad.observation.optimizers import Held, Optimizers
 from evengrad.observation.probe_mode import ProbeMode
 from evengrad.observation.protocol import Protocol
@@ -65,8 +65,7 @@ class Session:
         self._protocol = Protocol(self._note)
         self._named = False
         self._mode = ProbeMode()
-        self._losses: list[float | Tensor] = []
-        self._plain_losses = 0  # backward passes on one number on the host, in the last attended step
+        self._losses = Losses(self.store, self.scaling)
         self._depth = 0  # of optimizer steps inside one another
         self._deep_seconds = 0.0
 
@@ -149,7 +148,7 @@ class Session:
         if torch._C._current_graph_task_id() != -1 or torch._C._functorch.peek_interpreter_stack() is not None:
             return
         if dispatch_mode_active():
-            self._losses.clear()
+            self._losses.forget()
             return
         scaled = self._note_loss(roots)
         self._protocol.backward(scaled=scaled, accumulating=accumulating)
@@ -161,24 +160,13 @@ class Session:
             self.controller.spend(time.perf_counter() - started)
 
     def _note_loss(self, roots: Sequence[Tensor]) -> bool:
-        """Keep the loss for the step to come; examine it when it is not finite. Returns whether it was scaled."""
-        scaled = False
-        for root in roots:
-            if root.numel() != 1 or root.is_complex():
-                continue
-            original = self.scaling.original(root)
-            scaled = scaled or original is not None
-            loss = original if original is not None and original.numel() == 1 else root
-            if loss.device.type != "cpu":
-                self._losses.append(loss.detach())
-                continue
-            value = loss.item()
-            self._losses.append(value)
-            self.deep.loss_is_finite = math.isfinite(value)
-            if not self.deep.loss_is_finite:
-                self._name_everything()
-                if self.examiner.loss(roots, self.optimizers.coming_step(), self.optimizers):
-                    self._tell()
+        """Keep the loss; examine it when it is not finite. Returns whether it was scaled."""
+        scaled, finite = self._losses.note(roots)
+        self.deep.loss_is_finite = finite
+        if not finite:
+            self._name_everything()
+            if self.examiner.loss(roots, self.optimizers.coming_step(), self.optimizers):
+                self._tell()
         return scaled
 
     @guarded
@@ -258,7 +246,7 @@ class Session:
         if self.optimizers.is_stale(held):
             self._name_everything(force=True)
         step = self.optimizers.begin_step(held)
-        self._record_loss(step)
+        self._losses.record(step, wait=self.deep.armed or self.controller.light_due(step))
         self._check_order(held)
         lighted = time.perf_counter()
         self.controller.spend(lighted - started)
@@ -287,16 +275,6 @@ class Session:
         if self.deep.armed:
             self.deep.disarm()
             self._mode.leave()
-
-    def _record_loss(self, step: int) -> None:
-        losses, self._losses = self._losses, []
-        self._plain_losses = len(losses) if all(isinstance(loss, float) for loss in losses) else 0
-        if not losses:
-            return
-        on_host = not any(isinstance(loss, Tensor) for loss in losses)
-        # Losses on an accelerator are waited for on steps that are looked at anyway.
-        if on_host or self.deep.armed or self.controller.light_due(step):
-            self.store.add(step, Statistic.LOSS, "", sum(float(loss) for loss in losses))
 
     def _check_order(self, held: Held) -> None:
         state = self._protocol.state(held.index)
@@ -342,7 +320,7 @@ class Session:
     @property
     def _can_rest(self) -> bool:
         """Whether the loop is simple enough to be counted only: one optimizer, one plain loss on the host."""
-        plain = self._plain_losses == 1 and len(self.optimizers.stepped) == 1
+        plain = self._losses.plain == 1 and len(self.optimizers.stepped) == 1
         return plain and not self._mode.compiled and not self.scaling.in_use
 
     def _stop_following_order(self) -> None:
@@ -364,7 +342,7 @@ class Session:
         self.optimizers.skip(self.ticks)
         for offset, loss in enumerate(self.glances[: self.ticks]):
             self.store.add(first + offset, Statistic.LOSS, "", loss)
-        self._losses = list(self.glances[self.ticks :])
+        self._losses.take(self.glances[self.ticks :])
         self.ticks, self.resting = 0, 0
         self.glances.clear()
 
