@@ -9,11 +9,11 @@ from evengrad.cli.program import AbstractProgram
 
 
 def run(program: AbstractProgram) -> BaseException | None:
-    """Run a program; return what ended it, its traceback cut to the program's own frames, or None."""
+    """Run a program; return what ended it, without our frames in its traceback, or None."""
     try:
         program.start()
     except BaseException as error:  # SystemExit and KeyboardInterrupt are endings too
-        return error.with_traceback(_without_ours(error.__traceback__))
+        return _clean(error)
     return None
 
 
@@ -36,7 +36,7 @@ def show(ending: BaseException) -> BaseException:
     except SystemExit as exit_:
         return _show_exit(exit_)
     except BaseException as fault:
-        _show_broken_hook(fault.with_traceback(_without_ours(fault.__traceback__)), ending)
+        _show_broken_hook(_clean(fault), ending)
     return ending
 
 
@@ -84,8 +84,28 @@ def _shown_already(kind: type[BaseException], error: BaseException, trace: Trace
 
 
 def _without_ours(trace: TracebackType | None) -> TracebackType | None:
-    """Drop the frames at the head of a traceback that lie in this package."""
-    package = __name__.rpartition(".")[0]
-    while trace is not None and str(trace.tb_frame.f_globals.get("__name__", "")).startswith(f"{package}."):
+    """Drop the frames of a traceback that lie in this package, wherever they are in it."""
+    package = __name__.partition(".")[0]
+    theirs: list[TracebackType] = []
+    while trace is not None:
+        name = str(trace.tb_frame.f_globals.get("__name__", ""))
+        if name != package and not name.startswith(f"{package}."):
+            theirs.append(trace)
         trace = trace.tb_next
-    return trace
+    for entry, following in zip(theirs, [*theirs[1:], None], strict=True):
+        entry.tb_next = following
+    return theirs[0] if theirs else None
+
+
+def _clean(error: BaseException) -> BaseException:
+    """Drop our frames from an exception and from those that led to it."""
+    pending: list[BaseException | None] = [error]
+    seen: set[int] = set()
+    while pending:
+        one = pending.pop()
+        if one is None or id(one) in seen:
+            continue
+        seen.add(id(one))
+        one.__traceback__ = _without_ours(one.__traceback__)
+        pending += [one.__cause__, one.__context__]
+    return error
