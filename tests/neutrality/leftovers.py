@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import gc
+import importlib
 import signal
 import sys
 import threading
@@ -12,7 +13,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import torch
-import torch._dynamo  # the first optimizer would import it, and it replaces names of torch
 from torch import nn
 
 _HOOK_TABLES = (
@@ -51,6 +51,7 @@ class Snapshot:
     """The state of a process at one moment; `differences` says what has changed since."""
 
     def __init__(self) -> None:
+        importlib.import_module("torch._dynamo")  # the first optimizer would import it, and it replaces names of torch
         self._attributes = [(name, owner, dict(vars(owner))) for name, owner in _owners()]
         self._process = _process_state()
         self._hooks = set(_hooks_of_ours())

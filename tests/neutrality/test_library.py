@@ -79,20 +79,30 @@ def test_watching_twice_is_watching_once() -> None:
     assert outer.trace().steps == 40
 
 
-@pytest.mark.usefixtures("clean")
-def test_an_exception_inside_passes_and_hooks_come_off() -> None:
-    with pytest.raises(KeyError, match="mine"), evengrad.watch():
+def _run_and_fail() -> None:
+    with evengrad.watch():
         run(mlp, 5)
         raise KeyError("mine")
+
+
+def _fail_after_forward(net: nn.Module) -> None:
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+    with evengrad.watch(net, optimizer):
+        net(torch.ones(3, 2))
+        raise KeyError("mine")
+
+
+@pytest.mark.usefixtures("clean")
+def test_an_exception_inside_passes_and_hooks_come_off() -> None:
+    with pytest.raises(KeyError, match="mine"):
+        _run_and_fail()
 
 
 @pytest.mark.usefixtures("clean")
 def test_an_exception_between_forward_and_step_takes_the_hooks_off() -> None:
     net = nn.Sequential(nn.Linear(2, 4), nn.Tanh(), nn.Linear(4, 1))
-    optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
-    with pytest.raises(KeyError, match="mine"), evengrad.watch(net, optimizer):
-        net(torch.ones(3, 2))
-        raise KeyError("mine")
+    with pytest.raises(KeyError, match="mine"):
+        _fail_after_forward(net)
     assert not any(module._forward_hooks or module._forward_pre_hooks for module in net.modules())
 
 

@@ -22,8 +22,8 @@ class Net(nn.Module):
         self.fc = nn.Linear(4, 1)
 
     def forward(self, x):
-        caller = inspect.stack()[-1]
-        assert os.path.basename(caller.filename) == os.path.basename(__file__) or caller.function == "<module>"
+        caller = next(f for f in inspect.stack() if os.path.basename(f.filename) == os.path.basename(__file__) and f.function == "<module>")
+        assert "net(x)" in caller.code_context[0]
         return self.fc(x)
 
 
