@@ -86,3 +86,36 @@ def test_measuring_a_fused_layer_touches_no_gradient_and_no_dropout() -> None:
     assert watched.keys() == plain.keys()
     assert all(torch.equal(watched[name], plain[name]) for name in plain)
     assert model.rnn.dropout == 0.5
+
+
+@pytest.mark.parametrize("kind", [nn.RNN, nn.GRU, nn.LSTM])
+@pytest.mark.parametrize("bidirectional", [False, True])
+@pytest.mark.parametrize("layers", [1, 2])
+def test_a_head_on_the_final_state_is_watched_like_any_other(
+    kind: type[nn.RNNBase], bidirectional: bool, layers: int
+) -> None:
+    torch.manual_seed(3)
+
+    class FinalState(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.rnn = kind(4, 8, num_layers=layers, batch_first=True, bidirectional=bidirectional)
+            self.head = nn.Linear(8, 1)
+
+        def forward(self, x: Tensor) -> Tensor:
+            _, state = self.rnn(x)
+            return self.head((state[0] if isinstance(state, tuple) else state)[-1])
+
+    trace = watched_steps(FinalState(), lambda: torch.randn(3, 12, 4))
+    assert trace.ledgers
+    if kind is nn.LSTM and not bidirectional:
+        assert trace.time_profiles[0].norms[0] < 0.05 * max(trace.time_profiles[0].norms)
+
+
+def test_the_final_state_s_gradient_gives_the_same_profile_as_the_last_output_s() -> None:
+    torch.manual_seed(4)
+    model, x = LastStep(nn.LSTM), torch.randn(3, 15, 4)
+    by_output = watched_steps(model, lambda: x, steps=1, optimizer=lambda p, lr: torch.optim.SGD(p, lr=0.0))
+    model.forward = lambda x: model.head(model.rnn(x)[1][0][-1])  # type: ignore[method-assign]
+    by_state = watched_steps(model, lambda: x, steps=1, optimizer=lambda p, lr: torch.optim.SGD(p, lr=0.0))
+    assert by_state.time_profiles[0].norms == pytest.approx(by_output.time_profiles[0].norms, rel=1e-4)

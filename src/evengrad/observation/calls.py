@@ -37,6 +37,7 @@ class RecurrentCall:
     module: nn.RNNBase
     inputs: tuple[object, ...]
     output_gradient: list[Tensor] = field(default_factory=list)
+    state_gradient: list[Tensor] = field(default_factory=list)  # of the final hidden state
 
 
 class CallRecorder:
@@ -109,10 +110,16 @@ class CallRecorder:
         if not isinstance(states, Tensor) or not states.requires_grad or len(self.recurrent) >= 8:
             return
         call = RecurrentCall(module, inputs)
-        received = call.output_gradient  # not the call: a hook is held in C++, where cycles are never found
-        handle = states.register_hook(lambda gradient: received.append(gradient.detach()))  # type: ignore[no-untyped-call]
-        self._output_handles.append(handle)
+        self._receive(states, call.output_gradient)
+        final = output[1] if isinstance(output, tuple) else None
+        self._receive(final[0] if isinstance(final, tuple) else final, call.state_gradient)
         self.recurrent.append(call)
+
+    def _receive(self, tensor: object, received: list[Tensor]) -> None:
+        """Keep the gradient that a tensor gets. The hook holds the list only: cycles through C++ are never found."""
+        if isinstance(tensor, Tensor) and tensor.requires_grad:
+            handle = tensor.register_hook(lambda gradient: received.append(gradient.detach()))  # type: ignore[no-untyped-call]
+            self._output_handles.append(handle)
 
     def module_of(self, sequence: int) -> nn.Module | None:
         """Return the innermost module during whose call an operation was recorded."""

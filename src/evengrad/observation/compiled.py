@@ -9,8 +9,9 @@ from dataclasses import dataclass, replace
 from torch import Tensor, nn
 
 from evengrad.core.ledger import EntryKind, Ledger, LedgerEntry
-from evengrad.observation.graph import COMPILED, Graph
+from evengrad.observation.graph import Graph
 from evengrad.observation.paths import decades
+from evengrad.observation.places import COMPILED
 from evengrad.observation.registry import Registry
 from evengrad.probes._sizes import norm, resolve
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.autograd.graph import Node
 
 from evengrad.core.info import SourceLine
@@ -16,22 +16,16 @@ from evengrad.observation.calls import CallRecorder
 from evengrad.observation.operations import (
     VIEWS,
     WEIGHT_ARITHMETIC,
-    can_hold_weight,
-    is_activation,
-    kind_of,
     operation_name,
 )
+from evengrad.observation.places import Places
 from evengrad.observation.registry import Registry
-from evengrad.observation.sources import line_from_traceback, line_of
 from evengrad.probes._sizes import Number, norm, resolve
 
 # Walking a graph gives each of its nodes a Python object, and with tens of thousands of those in one chain autograd's
 # own release of the graph overflows the stack (torch 2.13: seen at 50 000 nodes, not at 25 000).
 MOST_NODES = 20_000
-_MOST_PLACES = 8  # uses of one activation in a module that get a name each
-COMPILED = "CompiledFunction"  # how the node of a compiled region is named
 _SHARE_ENTRIES = 1 << 20  # contributions larger than this are not kept for the inner products of a merge
-_ACTIVATION_PACKAGE = "torch.nn.modules.activation"
 
 Edge = tuple[int, int]  # index of the node a gradient flows to, and which of its outputs it belongs to
 
@@ -137,60 +131,8 @@ class Graph:
                     self.senders[edge] = self.senders.get(edge, 0) + 1
 
     def _attribute(self, registry: Registry, calls: CallRecorder) -> None:
-        """Give every operation its module, kind, site and line."""
-        uses: dict[str, int] = {}
-        for index in sorted(self.data(), key=lambda i: self.operations[i].sequence):
-            operation = self.operations[index]
-            module = calls.module_of(operation.sequence)
-            operation.module_id = id(module) if module is not None else 0
-            operation.module = (registry.name_of_module(module) or "") if module is not None else ""
-            matrices = [weight for weight in operation.weights if weight.dim() >= 2]
-            hidden = operation.name.startswith(COMPILED)
-            operation.is_layer = bool(matrices) and not hidden and can_hold_weight(operation.name)
-            leaf = _is_leaf(module)
-            leaf_activation = leaf and type(module).__module__ == _ACTIVATION_PACKAGE and not operation.is_layer
-            operation.kind = kind_of(
-                operation.name, type(module).__name__, has_weight=operation.is_layer, leaf_activation=leaf_activation
-            )
-            if operation.is_layer:
-                largest = max(matrices, key=lambda weight: weight.numel())
-                parameter = _own_name(module, operation.module, largest)
-                parameter = parameter or registry.parameter_names.get(id(largest), operation.module)
-                operation.site, operation.module = _layer_site(parameter, operation.module)
-            elif is_activation(operation.name):
-                base = operation.module if leaf else f"{operation.module}:{operation.name.lower()}"
-                uses[base] = uses.get(base, 0) + 1
-                # A few uses are places of their own; the many uses of a recurrence are one place.
-                suffix = f"#{uses[base]}" if leaf else f".{uses[base] - 1}"
-                operation.site = base + (suffix if 1 < uses[base] <= _MOST_PLACES and not is_recurrence(module) else "")
-            operation.spatial = self._is_spatial(operation)
-            operation.source = self._line(operation, registry, leaf)
-        self._forget_losses()
-
-    def _forget_losses(self) -> None:
-        """Take the site from non-linearities of the loss: outside every module, with no layer above them."""
-        above: set[int] = set()
-        for index in reversed(self.data()):
-            operation = self.operations[index]
-            if any(sender in above or self.operations[sender].is_layer for sender, _ in operation.consumers):
-                above.add(index)
-            elif operation.site and not operation.is_layer and not operation.module_id:
-                operation.site = ""
-
-    def _line(self, operation: Operation, registry: Registry, leaf: bool) -> SourceLine | None:
-        """Return where the user made the module, for a library module, else where the user called the operation."""
-        if leaf and (defined := registry.defined(operation.module_id)) is not None:
-            return defined
-        place = line_from_traceback(_metadata(operation.node).get("traceback_", []))
-        return line_of(*place) if place else None
-
-    def _is_spatial(self, operation: Operation) -> bool:
-        """Return whether units are channels: a convolution lies just below."""
-        if "Convolution" in operation.name or "Conv2D" in operation.name:
-            return True
-        below = next((edge for edge in operation.edges if edge is not None), None)
-        passes = operation.kind in (EntryKind.ACTIVATION, EntryKind.NORMALISATION, EntryKind.SHAPE)
-        return passes and below is not None and self.operations[below[0]].spatial
+        """Give every operation its place in the user's model."""
+        Places(self, registry, calls).assign()
 
     def data(self) -> list[int]:
         """Return the operations that data flows through, towards-the-data first."""
@@ -203,35 +145,6 @@ class Graph:
     def leaf_parameters(self) -> list[Tensor]:
         """Return every leaf that this backward pass sends a gradient to."""
         return [op.node.variable for op in self.operations if op.name == "AccumulateGrad"]  # type: ignore[attr-defined]
-
-
-def _metadata(node: Node) -> dict[str, list[str]]:
-    """Return what autograd keeps with a node; declared as a method in torch's annotations, but a dictionary."""
-    found: object = node.metadata
-    return found if isinstance(found, dict) else {}
-
-
-def is_recurrence(module: nn.Module | None) -> bool:
-    """Return whether a module applies the same operations at every time step."""
-    return isinstance(module, nn.RNNBase)
-
-
-def _is_leaf(module: nn.Module | None) -> bool:
-    return module is not None and not module._modules and type(module).__module__.startswith("torch.nn")
-
-
-def _own_name(module: nn.Module | None, name: str, weight: Tensor) -> str:
-    """Return the name that a weight has in the module that uses it; a tied weight has another one elsewhere."""
-    own = module._parameters.items() if module is not None else ()
-    return next((f"{name}.{local}".lstrip(".") for local, parameter in own if parameter is weight), "")
-
-
-def _layer_site(parameter: str, module: str) -> tuple[str, str]:
-    """Return the names of the site and of the module that own a weight."""
-    owner, _, local = parameter.rpartition(".")
-    if not owner:
-        return parameter or module, module
-    return (owner if local in ("weight", "original0", "original1") else f"{owner}:{local}"), owner
 
 
 class Measurement:
@@ -280,8 +193,8 @@ class Measurement:
                     for number, gradient in enumerate(gradients):
                         if gradient is not None:
                             self.potentials[index, number] = norm(gradient.detach())
-                            if operation.is_layer and number == 0:
-                                self.entries[index] = gradient.numel()
+                            if operation.is_layer:
+                                self.entries[index] = max(gradient.numel(), self.entries.get(index, 1))
                                 self.dtypes[index] = str(gradient.dtype).removeprefix("torch.")
                             if self._kept:
                                 self._share(index, number, gradient.detach())

@@ -32,9 +32,10 @@ def time_profile(call: RecurrentCall, registry: Registry, step: int, scale: floa
         The profile; None for packed, unbatched or bidirectional sequences, and where no gradient arrived.
     """
     module, inputs = call.module, call.inputs
-    if module.bidirectional or int(module.proj_size) or not call.output_gradient or not inputs:
+    got = call.output_gradient or call.state_gradient
+    if module.bidirectional or int(module.proj_size) or not got or not inputs:
         return None
-    sequence, gradient = inputs[0], call.output_gradient[-1]
+    sequence = inputs[0]
     # A PackedSequence is a tuple, and left out here too.
     if not isinstance(sequence, Tensor) or sequence.dim() != 3:
         return None
@@ -43,8 +44,14 @@ def time_profile(call: RecurrentCall, registry: Registry, step: int, scale: floa
         return None
     dim = 1 if module.batch_first else 0
     outputs, hidden = _walk(module, sequence.detach(), inputs[1] if len(inputs) > 1 else None, dim)
-    seeds = [gradient.narrow(dim, t, 1) for t in range(steps)]
-    flowing = torch.autograd.grad(outputs, hidden, seeds, allow_unused=True)
+    targets, seeds = [], []
+    if call.output_gradient:
+        targets += outputs
+        seeds += [call.output_gradient[-1].narrow(dim, t, 1) for t in range(steps)]
+    if call.state_gradient:
+        targets.append(hidden[-1])
+        seeds.append(call.state_gradient[-1])
+    flowing = torch.autograd.grad(targets, hidden, seeds, allow_unused=True)
     flows: Sequence[Tensor | None] = flowing
     norms = resolve([0.0 if flow is None else norm(flow.detach()) for flow in flows])
     name = registry.name_of_module(module) or ""
