@@ -65,12 +65,17 @@ class Scaling:
         """Note that it let the optimizer step."""
         self._stepped = True
 
+    @property
+    def skipped(self) -> bool:
+        """Whether the scaler has just decided against the step."""
+        return not self._stepped
+
     def end_step(self, step: int) -> None:
         """Record the scale and whether the step was skipped."""
         self.inside = False
         if not self.on_host:
             return
-        skipped = not self._stepped
+        skipped = self.skipped
         self._store.add(step, Statistic.AMP_SKIPPED, "", float(skipped))
         if skipped:
             self._store.note(EventKind.STEP_SKIPPED, step)

@@ -7,6 +7,7 @@ import os
 import platform
 import weakref
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import torch
 from torch import nn
@@ -133,11 +134,17 @@ class Monitor:
         )
 
     def _all_events(self) -> tuple[Event, ...]:
-        factor = max(self.steps / max(self._session.followed_steps, 1), 1.0)
+        followed = max(self._session.followed_steps, 1)
+        factor = max(self.steps / followed, 1.0)
         events = []
         for event in (*self._session.store.events(), *self._events):
-            count = round(event.count * factor) if event.kind in _LOOP_ORDER else event.count
-            events.append(Event(event.kind, event.step, count, event.last_step, event.details, event.source))
+            if event.kind not in _LOOP_ORDER:
+                events.append(event)
+                continue
+            # Still so when the order was last looked at: so to the end, for all we know.
+            lasts = event.last_step >= followed - 2
+            last = max(self.steps - 1, event.last_step) if lasts else event.last_step
+            events.append(replace(event, count=min(round(event.count * factor), self.steps), last_step=last))
         return tuple(sorted(events, key=lambda event: event.step))
 
     def _overhead(self) -> Overhead:

@@ -71,11 +71,11 @@ class Protocol:
         """Return the state of an optimizer, by its index."""
         return self._states.setdefault(optimizer, _OptimizerState())
 
-    def backward(self, *, scaled: bool, accumulating: bool) -> None:
+    def backward(self, optimizers: list[int], *, scaled: bool, accumulating: bool) -> None:
         """Note a backward pass; ``autograd.grad`` leaves ``.grad`` alone and is not accumulating."""
         self._backwards += 1
         self._scaled_pending = scaled
-        for state in self._states.values():
+        for state in [self.state(index) for index in optimizers]:
             if accumulating and not state.accumulating and not state.zeroed and state.witness is not None:
                 state.zeroed = _cleared(state.witness)
             state.accumulating = state.accumulating or accumulating

@@ -32,6 +32,7 @@ from evengrad.probes._base import StepView
 logger = logging.getLogger(__name__)
 
 _HOOK_SECONDS = 4e-6  # dispatch of one deep hook, which our own clock does not see
+_MOST_REPEATED_PROBES = 4  # in place of probes of steps that a GradScaler skipped
 _LATER_CLOSURE = 100  # added to the nesting depth once a closure's first evaluation has been looked at
 
 
@@ -66,6 +67,7 @@ class Session:
         self._named = False
         self._mode = ProbeMode()
         self._losses = Losses(self.store, self.scaling)
+        self._skips = 0  # steps that a GradScaler skipped
         self._depth = 0  # of optimizer steps inside one another
         self._deep_seconds = 0.0
 
@@ -97,8 +99,6 @@ class Session:
         self.interceptor.remove()
         self.deep.disarm()
         self._mode.leave()
-
-    # --- what is trained --------------------------------------------------------------------------------------------
 
     @guarded
     def module_made(self, module: nn.Module) -> None:
@@ -133,8 +133,6 @@ class Session:
         if self.deep.armed:
             self.hooks.enter() if entering else self.hooks.leave()
 
-    # --- backward ---------------------------------------------------------------------------------------------------
-
     @guarded
     def wake(self) -> None:
         """Attend to the step that is going on after all: the loss that was glanced at is not an ordinary number."""
@@ -151,7 +149,8 @@ class Session:
             self._losses.forget()
             return
         scaled = self._note_loss(roots)
-        self._protocol.backward(scaled=scaled, accumulating=accumulating)
+        known = [held.index for held in self.optimizers]
+        self._protocol.backward(known, scaled=scaled, accumulating=accumulating)
         if self.deep.armed:
             self._name_everything()
             self.deep.before_backward(roots)
@@ -181,8 +180,6 @@ class Session:
 
     def _scale(self) -> float:
         return self.scaling.scale() if self.scaling.on_host or self.deep.armed else 1.0
-
-    # --- between backward and step ----------------------------------------------------------------------------------
 
     @guarded
     def clipped(self, parameters: object, max_norm: object, total: object, *, by_value: bool) -> None:
@@ -218,11 +215,28 @@ class Session:
 
     @guarded
     def after_scaler_step(self, scaler: object, optimizer: Optimizer) -> None:
-        """Note what it decided."""
-        self.scaling.end_step(self.optimizers.coming_step())
+        """Note what it decided; a step that it skipped is a step of the loop all the same."""
+        if self.scaling.skipped:
+            self._skip(optimizer)
+        self.scaling.end_step(self.optimizers.step)
         self._protocol.unscale()
 
-    # --- the step ---------------------------------------------------------------------------------------------------
+    def _skip(self, optimizer: Optimizer) -> None:
+        """Count a step that the scaler skipped; what was measured of it is scaled beyond use and forgotten."""
+        held = self.optimizers.add(optimizer)
+        if self.optimizers.is_stale(held):
+            self._name_everything(force=True)
+        step = self.optimizers.begin_step(held)
+        self._losses.record(step, wait=self.deep.armed)
+        self._check_order(held)
+        self._protocol.stepped(held.index, None)
+        self.light.pass_by()
+        probing = self.deep.armed
+        self._cancel_probe()
+        self.controller.step_done(step, deep=probing)
+        self._skips += 1
+        if probing and self._skips <= _MOST_REPEATED_PROBES:
+            self.begin_probe()
 
     @guarded
     def before_step(self, optimizer: Optimizer, *, by_closure: bool) -> None:
@@ -356,8 +370,6 @@ class Session:
         self._deep_seconds = 0.0
         self._tell()
 
-    # --- probes -----------------------------------------------------------------------------------------------------
-
     def begin_probe(self) -> None:
         """Prepare to probe the step to come, from its forward pass on."""
         started = time.perf_counter()
@@ -376,8 +388,8 @@ class Session:
     def _note(self, kind: EventKind) -> None:
         place = calling_line()
         source = SourceLine(place[0], place[1]) if place else None
-        step = self.optimizers.coming_step() if self._depth == 0 else self.optimizers.step
-        self.store.note(kind, step, source=source)
+        over = self._depth > 0 or kind is EventKind.CLIP_AFTER_STEP
+        self.store.note(kind, self.optimizers.step if over else self.optimizers.coming_step(), source=source)
 
     def _tell(self) -> None:
         for callback in self.news:
