@@ -142,3 +142,25 @@ def test_importing_evengrad_imports_neither_torch_nor_numpy() -> None:
     code = "import sys, evengrad; print('torch' in sys.modules, 'numpy' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=os.environ, check=True)
     assert done.stdout.split() == ["False", "False"]
+
+
+def test_a_closure_s_step_has_the_loss_of_its_first_evaluation() -> None:
+    torch.manual_seed(5)
+    model, x, y = nn.Linear(4, 1), torch.randn(20, 4), torch.randn(20, 1)
+    optimizer = torch.optim.LBFGS(model.parameters(), max_iter=5, line_search_fn="strong_wolfe")
+    firsts: list[float] = []
+    with evengrad.watch(model, optimizer) as monitor:
+        for _ in range(6):
+            evaluations: list[float] = []
+
+            def closure(evaluations: list[float] = evaluations) -> torch.Tensor:
+                optimizer.zero_grad()
+                loss = nn.functional.mse_loss(model(x), y)
+                loss.backward()
+                evaluations.append(loss.item())
+                return loss
+
+            optimizer.step(closure)
+            firsts.append(evaluations[0])
+    series = monitor.trace().get(evengrad.Statistic.LOSS)
+    assert list(series.values) == pytest.approx(firsts, rel=1e-6)

@@ -9,7 +9,8 @@ _FIRST_LIGHT = 10  # steps that are always measured lightly
 _BASE_SHARE, _LIGHT_SHARE, _DEEP_SHARE = 0.25, 0.3, 0.45  # of the budget, for the three tiers
 _LONGEST_LIGHT, _LONGEST_DEEP = 500, 20_000  # steps between two looks at most
 _LONGEST_REST = 1024  # steps in a row of which only the loss is seen, at most
-_BORROWED_PROBES, _BORROWED_SECONDS = 6, 0.05  # early deep probes go beyond the budget, within these
+_SPACING = 3  # of the early probes: each comes this many times later than the last
+_BORROWED_PROBES, _BORROWED_SECONDS = 8, 0.06  # early deep probes go beyond the budget, within these
 _RECENT = 9  # samples whose median is believed: one preemption must not blind us
 
 
@@ -85,7 +86,7 @@ class Controller:
     def deep_due(self, step: int) -> bool:
         """Return whether the coming step ``step`` is to be probed deeply.
 
-        Steps 0, 1, 2, 4, 8, … are wanted at once while the loan lasts; later ones when the budget has grown enough.
+        Steps 0, 1, 3, 9, 27, … are wanted at once while the loan lasts; later ones when the budget has grown enough.
         """
         if step == 0:
             return True
@@ -95,9 +96,9 @@ class Controller:
         earned = self.budget * _DEEP_SHARE * elapsed
         early = self.deep_steps < _BORROWED_PROBES and self._deep_seconds + cost <= max(_BORROWED_SECONDS, 3 * earned)
         if step >= self._scheduled and (early or self.deep_steps < 2 or self._deep_seconds + cost <= earned):
-            self._scheduled = max(step + 1, min(2 * step, step + _LONGEST_DEEP))
+            self._scheduled = max(step + 1, min(_SPACING * step, step + _LONGEST_DEEP))
             return True
-        # Past the doubling schedule, spend what the budget allows.
+        # Past the early schedule, spend what the budget allows.
         return step > 32 and self._deep_seconds + 2 * cost <= earned
 
     def rest(self, step: int) -> int:

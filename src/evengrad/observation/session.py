@@ -67,6 +67,7 @@ class Session:
         self._named = False
         self._mode = ProbeMode()
         self._losses = Losses(self.store, self.scaling)
+        self._closures = False  # whether a step has ever evaluated the loss itself
         self._skips = 0  # steps that a GradScaler skipped
         self._depth = 0  # of optimizer steps inside one another
         self._deep_seconds = 0.0
@@ -244,6 +245,7 @@ class Session:
         self._depth += 1
         if self._depth == 1:
             self.scaling.stepped()
+            self._closures = self._closures or by_closure
             if not by_closure:
                 self._look(optimizer)
 
@@ -306,6 +308,7 @@ class Session:
         if self._depth > 0:
             return
         self._depth = 0
+        self._losses.forget()  # later evaluations of a closure are not the next step's
         step = self.optimizers.step
         started = time.perf_counter()
         held = self.optimizers.add(optimizer)
@@ -335,7 +338,7 @@ class Session:
     def _can_rest(self) -> bool:
         """Whether the loop is simple enough to be counted only: one optimizer, one plain loss on the host."""
         plain = self._losses.plain == 1 and len(self.optimizers.stepped) == 1
-        return plain and not self._mode.compiled and not self.scaling.in_use
+        return plain and not (self._mode.compiled or self.scaling.in_use or self._closures)
 
     def _stop_following_order(self) -> None:
         """Follow the order of the loop no longer: it has been the same for long enough."""
