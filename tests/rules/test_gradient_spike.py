@@ -173,3 +173,22 @@ def test_batch_of_a_jumping_loss_without_harm_is_silent() -> None:
 
 def test_change_of_the_task_is_no_spike() -> None:
     assert RULE.judge(unmeasured(losses(after=8.0)).build()) == ()
+    second_task = [7.0 * 0.97 ** (step - 200) if step >= 200 else value for step, value in enumerate(losses())]
+    assert RULE.judge(unmeasured(second_task).build()) == ()
+
+
+def switched(course: list[float]) -> TraceBuilder:
+    """Return a run whose norms rise together with its loss from step 200 on."""
+    return run(dict.fromkeys(range(200, STEPS), 30.0), course)
+
+
+def test_second_stage_that_learns_is_no_spike_though_norm_and_loss_jump() -> None:
+    stage = [9.0 * 0.97 ** (step - 200) if step >= 200 else value for step, value in enumerate(losses())]
+    assert RULE.judge(switched(stage).build()) == ()
+
+
+def test_second_optimizer_explains_a_new_level_that_stays() -> None:
+    stage = [9.0 if step >= 200 else value for step, value in enumerate(losses())]
+    assert only(switched(stage).build()).severity is Severity.ERROR
+    second = switched(stage).series(Statistic.LEARNING_RATE, "1/0", 1e-3, steps=[200])
+    assert RULE.judge(second.build()) == ()

@@ -78,6 +78,8 @@ class GradientSpike(AbstractRule):
         loss_rise: loss after the spike over its level before, "1" (theory page: 1.5).
         undone: share of the progress since the start, "1", that the rise must undo: a jump from 1e-5 to 1e-3 undoes
             none. Own choice.
+        new_level: factor, "1", within which the loss before the update and after it are one level: then the data have
+            changed, or the task, and no step is to blame. Own choice.
         long: relative update, "1", of the last measured steps before, above which the steps are too long (three times
             the largest of the trained nets on the theory page).
         lasting: losses that must stay up to be worth a word. Own choice.
@@ -96,6 +98,7 @@ class GradientSpike(AbstractRule):
     undone: float = 0.1
     lasting: int = 10
     costly: float = 0.05
+    new_level: float = 2.0
     long: float = 0.1
 
     messages: ClassVar[Mapping[str, str]] = {
@@ -118,7 +121,12 @@ class GradientSpike(AbstractRule):
         """Return one finding on the spike that did most harm."""
         spikes = self._spikes(trace.get(Statistic.GRAD_NORM).finite)
         spikes += self._unmeasured(trace)
-        harmful = [(spike, harm) for spike in spikes if (harm := self._harm(trace, spike)) is not None]
+        harmful = [
+            (spike, harm)
+            for spike in spikes
+            if (harm := self._harm(trace, spike)) is not None
+            and (spike.batch or not self._switched(trace, spike, harm))
+        ]
         if not harmful:
             return ()
         # What the run never came back from began with the first; else the one that cost most is told.
@@ -176,8 +184,8 @@ class GradientSpike(AbstractRule):
         judged = set(trace.get(Statistic.GRAD_NORM).finite.steps[self.history :].tolist())
         found = []
         for spike in self._spikes(losses):
-            after = running_median(losses.values[losses.steps > spike.step], _SMOOTH)[_SMOOTH:]
-            single = len(after) > 0 and spike.size > self.ratio * float(np.median(after))
+            after = losses.values[losses.steps > spike.step][:_SOON]
+            single = len(after) >= _SMOOTH and spike.size > self.ratio * float(running_median(after, _SMOOTH)[1:].max())
             if single and not spike.gradual and spike.step not in judged:
                 found.append(replace(spike, batch=True))
         return tuple(found)
@@ -231,6 +239,22 @@ class GradientSpike(AbstractRule):
             return None
         return _Harm(level, bound, float(after[up[0] : up[0] + length].max()), length, recovered)
 
+    def _switched(self, trace: Trace, spike: _Spike, harm: _Harm) -> bool:
+        """Return whether the data or the task changed there: a loss that was as high before the update as after it.
+
+        A new optimizer, or a loss that falls again from there, tells this from a fall off a cliff of the loss.
+        """
+        losses = trace.get(Statistic.LOSS).finite
+        at = losses.between(spike.step, spike.step).first()
+        later = losses.values[losses.steps > spike.step]
+        level = float(np.median(later[:_SMOOTH]))
+        if not level / self.new_level < at < level * self.new_level:
+            return False
+        begins = [trace.get(Statistic.LEARNING_RATE, name) for name in trace.subjects(Statistic.LEARNING_RATE)]
+        begun = any(len(rate) and abs(int(rate.steps[0]) - spike.step) <= 1 for rate in begins)
+        falls = float(np.median(later[-_SMOOTH:])) < level / self.loss_rise
+        return begun or harm.recovered or falls
+
     def _cause(self, trace: Trace, spike: _Spike, spikes: int, modules: tuple[str, ...]) -> Cause | None:
         """Tell recurrence, too long steps and a bad batch apart."""
         recent = [update.ratio for update in largest_updates(trace) if update.step < spike.step][-4:]
@@ -240,7 +264,7 @@ class GradientSpike(AbstractRule):
         at = losses.between(spike.step, spike.step).first()
         usual = losses.between(spike.step - _BEFORE, spike.step - 1).median()
         if single and at > self.loss_rise * abs(usual):
-            return self.cause(CauseKind.DATA, 1.0, "cause-data")
+            return self.cause(CauseKind.DATA, 0.5 if spike.batch else 1.0, "cause-data")
         recurrent = {profile.module for profile in trace.time_profiles}
         if recurrent & set(modules) or any(ledger.steps_in_time > 1 for ledger in trace.ledgers):
             return self.cause(CauseKind.RECURRENT_JACOBIAN, 1.0, "cause-recurrent")
