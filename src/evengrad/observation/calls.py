@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn.modules import module as torch_module
 
 from evengrad.observation.registry import Registry
+from evengrad.observation.sources import calling_line
 
 _sequence_number: Callable[[], int] = torch._C._autograd._get_sequence_nr
 _in_backward: Callable[[], int] = torch._C._current_graph_task_id
@@ -85,6 +86,8 @@ class CallRecorder:
             if _in_backward() != -1 or torch._C._get_tracing_state() is not None:
                 return
             self._registry.add(module)
+            if not self._registry.was_called(module):
+                self._registry.note_call(module, calling_line())
             self._stack.append(Call(module, _sequence_number(), parent=self._stack[-1] if self._stack else None))
         except Exception as error:
             self._blow("module entry", error)

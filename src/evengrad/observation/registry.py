@@ -45,6 +45,7 @@ class Registry:
         self._modules: dict[int, weakref.ref[nn.Module]] = {}
         self._defined: dict[int, tuple[str, int]] = {}
         self._given: list[weakref.ref[nn.Module]] = []
+        self._called: dict[int, tuple[str, int]] = {}
         self.parameter_names: dict[int, str] = {}
         self.module_names: dict[int, str] = {}
         self.variables: dict[int, str] = {}  # id of a root -> the variable that holds it
@@ -57,8 +58,17 @@ class Registry:
         if known is None or known() is not module:
             self._modules[key] = weakref.ref(module)
             self._defined.pop(key, None)
+            self._called.pop(key, None)
         if defined is not None and key not in self._defined:
             self._defined[key] = defined
+
+    def was_called(self, module: nn.Module) -> bool:
+        """Return whether a module's forward pass has been seen."""
+        return id(module) in self._called
+
+    def note_call(self, module: nn.Module, place: tuple[str, int] | None) -> None:
+        """Note the user's line that called a module for the first time."""
+        self._called[id(module)] = place or ("", 0)
 
     def give(self, module: nn.Module) -> None:
         """Note a module that the user has named as the model."""
@@ -147,7 +157,10 @@ class Registry:
         found: dict[str, ModuleInfo] = {}
         for key, name in list(self.module_names.items()):  # another thread may ask
             if name not in found:
-                found[name] = ModuleInfo(name, self._kinds.get(name, ""), self.defined(key))
+                called = self._called.get(key)
+                found[name] = ModuleInfo(
+                    name, self._kinds.get(name, ""), self.defined(key), line_of(*called) if called else None
+                )
         return tuple(found.values())
 
     def modules_named(self) -> dict[str, nn.Module]:

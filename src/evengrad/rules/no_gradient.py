@@ -9,6 +9,7 @@ from typing import ClassVar
 from evengrad.core.event import EventKind
 from evengrad.core.finding import Cause, CauseKind, Evidence, Finding, Severity
 from evengrad.core.info import ParamInfo
+from evengrad.core.ledger import EntryKind
 from evengrad.core.statistic import Statistic
 from evengrad.core.trace import Trace
 from evengrad.rules._base import AbstractRule
@@ -18,7 +19,7 @@ from evengrad.rules._depth import depths, shown, source_lines
 from evengrad.rules._late import late
 from evengrad.rules._output import swallowed
 from evengrad.rules._progress import Progress, State, progress
-from evengrad.rules._words import lines, module_of, number, percent
+from evengrad.rules._words import lines, module_of, number, percent, place
 
 _LOOP = (
     EventKind.FOREIGN_PARAMETERS,
@@ -92,6 +93,7 @@ class NoGradient(AbstractRule):
         "cause-dead": "`{site}` passes no gradient on any sample ({dead} of its units are dead)",
         "cause-precision": "the gradient underflows to 0 on its way ({flushed} of its entries are 0 at `{parameter}`)",
         "cause-zero": "the weights that the gradient would have to pass are zero and stay zero",
+        "cause-factor": "backward reaches `{module}`, but what arrives is exactly 0: a factor of 0 lies on the way",
         "cause-derivative": "{operation} at `{module}` has derivative 0 there",
     }
 
@@ -171,12 +173,13 @@ class NoGradient(AbstractRule):
             reason = blame(depth.typical)
             if reason.kind is CauseKind.PRECISION:
                 return self.cause(reason.kind, 1.0, "cause-precision", parameter=cut.zero[-1].name, flushed="1")
-            if reason.kind is CauseKind.ACTIVATION_DERIVATIVE and reason.entry is not None:
-                values = {"operation": reason.operation, "module": reason.entry.module}
-                return self.cause(reason.kind, 1.0, "cause-derivative", **values)
+            if reason.kind is CauseKind.ACTIVATION_DERIVATIVE and (barrier := reason.entry) is not None:
+                kind = reason.kind if barrier.kind is EntryKind.ACTIVATION else CauseKind.DISCONNECTED
+                values = {"operation": barrier.operation, "module": place(trace, barrier.module)}
+                return self.cause(kind, 1.0, "cause-derivative", **values)
         if any(zero_weights(trace, (site,)) for site in trace.layers):
             return self.cause(CauseKind.WEIGHT_SCALE_SMALL, 1.0, "cause-zero")
-        return self.cause(CauseKind.DISCONNECTED, 0.5, "cause-disconnected", module=module)
+        return self.cause(CauseKind.WEIGHT_SCALE_SMALL, 0.5, "cause-factor", module=module)
 
 
 def _nearest_data(trace: Trace, cut: _Cut) -> bool:
