@@ -17,12 +17,12 @@ class Reader(nn.Module):
 
     def __init__(self, gain: float) -> None:
         super().__init__()
-        self.rnn = nn.RNN(1, 32, nonlinearity="relu", batch_first=True)
-        self.head = nn.Linear(32, 1)
+        self.rnn = nn.RNN(4, 64, nonlinearity="relu", batch_first=True)
+        self.head = nn.Linear(64, 4)
         nn.init.orthogonal_(self.rnn.get_parameter("weight_hh_l0"), gain)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return predictions [B, 1]."""
+        """Return predictions [B, 4]."""
         states, _ = self.rnn(x)
         return self.head(states[:, -1])  # type: ignore[no-any-return]
 
@@ -30,7 +30,7 @@ class Reader(nn.Module):
 def train(seed: int, *, loss_scale: float = 1.0, gain: float = 1.75) -> float:
     """Train 200 steps with Adam; the healthy twin has a gain of 0.9."""
     torch.manual_seed(seed)
-    data = echo(seed, length=100)
+    data = echo(seed, length=100, features=4)
     model = Reader(gain)
     optimizer = torch.optim.Adam(model.parameters(), lr=3e-3)
 
