@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
@@ -8,13 +9,17 @@ import pytest
 from evengrad.core.event import EventKind
 from evengrad.core.finding import CauseKind, Severity
 from evengrad.core.info import ParamInfo
+from evengrad.core.ledger import EntryKind
 from evengrad.core.statistic import Statistic
 from evengrad.core.trace import Trace
+from evengrad.rules import vanishing_gradient
 from evengrad.rules.no_gradient import RULE
 from tests.builders import TraceBuilder
 from tests.rules.shapes import (
     SCARY,
+    chain,
     classifier,
+    entry,
     falling,
     mlp,
     multiply_gradients,
@@ -136,3 +141,20 @@ def test_weights_that_are_zero_as_well_are_left_to_the_initialisation() -> None:
     for kind in ("weight", "bias"):
         builder.series(Statistic.WEIGHT_RMS, f"net.0.{kind}", 0.0)
     assert RULE.judge(classifier(builder, stuck()).build()) == ()
+
+
+def test_an_operation_without_derivative_is_named() -> None:
+    builder = chain((0, 1, 2), without(mlp(4), ("net.0", "net.2"), missing=False), activation=-0.4, weight=-0.5)
+    flat = entry("", "Round", EntryKind.OTHER, -math.inf)
+    ledgers = tuple(
+        replace(
+            x, attenuation=-math.inf, entries=(x.entries[0], flat, *(replace(e, decades=math.nan) for e in x.entries))
+        )
+        for x in builder.trace.ledgers
+    )
+    trace = classifier(builder.change(ledgers=ledgers), stuck()).build()
+    (finding,) = RULE.judge(trace)
+    assert finding.cause is not None
+    assert finding.cause.kind is CauseKind.DISCONNECTED
+    assert "Round" in finding.cause.explanation
+    assert vanishing_gradient.RULE.judge(trace) == ()

@@ -185,12 +185,13 @@ class NoGradient(AbstractRule):
 def _nearest_data(trace: Trace, cut: _Cut) -> bool:
     """Return whether the parameters without gradient come before all others: something cuts the way to the data.
 
-    A module that the forward pass is known to have used counts as such wherever it stands.
+    Where calls of modules were seen, a module that the forward pass never called is not in anybody's way.
     """
     names = {info.name for info in cut.all}
     order = [info.name for info in trace.parameters if info.name in names or info in cut.alive]
-    called = any((m := trace.module(info.module)) is not None and m.called is not None for info in cut.missing)
-    return called or order[0] in names
+    called = {module.name for module in trace.modules if module.called is not None}
+    used = not called or any(info.module in called for info in cut.all)
+    return used and order[0] in names
 
 
 def _underflow(trace: Trace, cut: _Cut) -> tuple[str, float] | None:

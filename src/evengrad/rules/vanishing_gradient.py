@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from evengrad.core.finding import Cause, CauseKind, Evidence, Finding, Severity
-from evengrad.core.ledger import Ledger
+from evengrad.core.ledger import EntryKind, Ledger
 from evengrad.core.statistic import Statistic
 from evengrad.core.trace import Trace
 from evengrad.rules._base import AbstractRule
@@ -129,19 +129,22 @@ class VanishingGradient(AbstractRule):
         return None if severity is None else self._finding(trace, depth, layers, run, (severity, felt))
 
     def _is_anothers(self, trace: Trace, ledger: Ledger) -> bool:
-        """Return whether the path is lost to what another rule reports: dead units, copied units, zero weights."""
+        """Return whether another rule reports what loses the path: dead or copied units, zero weights, flatness."""
         reason = blame(ledger)
         if reason.kind is CauseKind.DEAD_UNITS and dead_sites(trace):
             return True
-        blocked = ledger.attenuation == -math.inf and reason.entry is not None
-        zero = blocked and reason.entry is not None and zero_weights(trace, sites(trace, (reason.entry.module,)))
-        return zero or bool(copied_layers(trace))
+        if ledger.attenuation == -math.inf and (barrier := reason.entry) is not None:
+            flat = barrier.kind in (EntryKind.SHAPE, EntryKind.OTHER) and reason.kind is not CauseKind.PRECISION
+            if flat or zero_weights(trace, sites(trace, (barrier.module,))):
+                return True
+        return bool(copied_layers(trace))
 
     def _severity(self, depth: Depth, felt: Consequence | None, run: Progress) -> Severity | None:
         """Return how bad it is: the run must fail because of it to be an error."""
         severe = depth.attenuation <= self.severe
         if run.state is State.SOLVED or (felt is None and run.state is not State.STUCK):
-            return Severity.INFO if severe and run.state in (State.SOLVED, State.LEARNING) else None
+            known = severe and depth.attenuation > -math.inf and run.state in (State.SOLVED, State.LEARNING)
+            return Severity.INFO if known else None
         if felt is None:
             return Severity.WARNING if severe else None
         if severe:
