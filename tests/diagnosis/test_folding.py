@@ -189,3 +189,9 @@ def test_network_that_data_blew_up_is_no_fault_of_its_own() -> None:
     data = made("input-scale", CauseKind.INPUT_SCALE)
     assert folded(data, made("exploding-gradient", WEIGHTS, step=2)) == {"input-scale": ["exploding-gradient"]}
     assert set(folded(data, made("exploding-gradient", WEIGHTS, step=0))) == {"input-scale", "exploding-gradient"}
+
+
+def test_output_that_cannot_reach_its_targets_is_a_fault_of_its_own() -> None:
+    bounded = made("constant-output", CauseKind.OUTPUT_ACTIVATION)
+    for other in (made("update-too-large", RATE), made("input-scale", CauseKind.INPUT_SCALE)):
+        assert "constant-output" in folded(other, bounded)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 from evengrad.core.event import EventKind
 from evengrad.core.finding import CauseKind, Severity
@@ -25,7 +26,9 @@ def run(skipped: set[int], *, steps: int = 100, start: float = 65536.0) -> Trace
 
 
 def test_scale_that_falls_below_one_is_an_error() -> None:
-    (finding,) = RULE.judge(run(set(range(40, 100))).build())
+    built = run(set(range(40, 100)))
+    built.change(layers=tuple(replace(site, dtype="float16") for site in built.trace.layers))
+    (finding,) = RULE.judge(built.build())
     assert finding.severity is Severity.ERROR
     assert finding.cause is not None
     assert finding.cause.kind is CauseKind.PRECISION
@@ -88,3 +91,9 @@ def test_run_whose_steps_stand_still_is_counted_by_its_events() -> None:
     built = TraceBuilder(steps=0).event(EventKind.STEP_SKIPPED, 0, count=120, last_step=0)
     (finding,) = RULE.judge(built.series(Statistic.LOSS_SCALE, "", [65536.0, 1e-30], steps=[-1, 0]).build())
     assert "120 of 120 steps" in finding.message
+
+
+def test_scale_that_falls_without_any_half_precision_speaks_for_a_derivative() -> None:
+    (finding,) = RULE.judge(run(set(range(40, 100))).build())
+    assert finding.cause is not None
+    assert finding.cause.kind is CauseKind.LOSS_NUMERICS

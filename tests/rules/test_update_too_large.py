@@ -18,12 +18,14 @@ Losses = Sequence[float] | Callable[[int], float]
 EARLY = [0, 1, 2, 4]
 
 
-def run(loss: Losses, updates: Sequence[float], *, optimizer: str = "SGD", lr: float = 1.0) -> TraceBuilder:
+def run(
+    loss: Losses, updates: Sequence[float], *, optimizer: str = "SGD", lr: float = 1.0, **group: float
+) -> TraceBuilder:
     """Return a classifier of ten classes whose second layer moves by ``updates`` at the first probes."""
     return (
         TraceBuilder(steps=100)
         .mlp(3)
-        .optimizer(optimizer, lr=lr)
+        .optimizer(optimizer, lr=lr, **group)
         .series(Statistic.LOSS, "", loss)
         .series(Statistic.CLASSES, "", 10.0, steps=[0])
         .series(Statistic.OUTPUT_RMS, "", 2.3, steps=[0])
@@ -163,3 +165,9 @@ def test_samples_that_merge_at_one_probe_only_are_no_collapse() -> None:
         Statistic.DISTINGUISHABILITY, "net.4", [0.01, 0.01, 0.0, 0.01], steps=[0, 1, 2, 4]
     )
     assert RULE.judge(built.build()) == ()
+
+
+def test_first_steps_of_rmsprop_are_judged_as_with_a_full_running_mean() -> None:
+    updates = [0.93, 0.55, 0.4, 0.3]
+    assert RULE.judge(run(plateau, updates, optimizer="RMSprop", lr=0.01, alpha=0.99).build()) == ()
+    assert only(run(stuck_after_a_jump, [14.0, 8.0, 5.0, 3.0], optimizer="RMSprop", lr=0.1, alpha=0.99).build())

@@ -114,6 +114,7 @@ _RATE = frozenset({_C.LEARNING_RATE_HIGH, _C.WARMUP_MISSING})
 _CUT = frozenset({_C.DISCONNECTED})
 _DEPTH = STRUCTURAL - {_C.RECURRENT_JACOBIAN}
 _CLIP = frozenset({"loop-order.clip-before-backward", "loop-order.clip-after-step", "loop-order.clip-before-unscale"})
+_HEAD = frozenset({_C.OUTPUT_ACTIVATION})
 _DATA = frozenset({_C.DATA})
 
 TABLE: tuple[Link, ...] = (
@@ -131,7 +132,8 @@ TABLE: tuple[Link, ...] = (
     *_row("precision-loss", "update-too-small constant-output", When.ANY, effect_not=_CUT),
     *_row("precision-loss", "loss-scale-collapse"),
     # Data: they come before every layer.
-    *_row("input-scale", "saturated-activation dead-units constant-output update-too-large gradient-spike", When.ANY),
+    *_row("input-scale", "saturated-activation dead-units constant-output", When.ANY, effect_not=_HEAD),
+    *_row("input-scale", "update-too-large gradient-spike", When.ANY),
     *_row("input-scale", "update-too-small clipping-saturated loss-scale-collapse target-scale", When.ANY),
     *_row("input-scale", "non-finite exploding-gradient bad-initialisation", When.ANY, effect_not=STRUCTURAL | _DATA),
     *_row("input-scale", "exploding-gradient vanishing-gradient", When.AFTER),
@@ -149,7 +151,7 @@ TABLE: tuple[Link, ...] = (
     *_row("update-too-large", "exploding-gradient non-finite", effect_not=STRUCTURAL | _DATA),
     *_row("update-too-large", "gradient-spike clipping-saturated loss-scale-collapse", When.ANY),
     *_row("update-too-large", "constant-output dead-units saturated-activation update-too-small no-gradient",
-          effect_not=_CUT),
+          effect_not=_CUT | _HEAD),
     *_row("update-too-large", "vanishing-gradient", When.AFTER, effect_not=frozenset({_C.WEIGHT_SCALE_SMALL})),
     # Units that pass nothing: all layers before them get nothing, and the output is constant.
     *_row("dead-units", "vanishing-gradient", When.ANY, effect_only=frozenset({_C.DEAD_UNITS})),

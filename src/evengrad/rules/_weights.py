@@ -39,14 +39,27 @@ def _is_matrix(trace: Trace, info: ParamInfo) -> bool:
 
 
 def largest_updates(trace: Trace) -> tuple[Update, ...]:
-    """Return, for each step whose updates were measured, the weight tensor that changed most."""
+    """Return, for each step whose updates were measured, the weight tensor that changed most.
+
+    RMSprop's running mean starts empty: with alpha 0.99 its first step is ten times as long as those that follow, and
+    harmless. Its updates are taken as they would be with a full one.
+    """
     found: dict[int, Update] = {}
     for name in matrices(trace):
-        ratios = trace.get(Statistic.UPDATE_RATIO, name).finite
-        for step, ratio in zip(ratios.steps.tolist(), ratios.values.tolist(), strict=True):
+        ratios, alpha = trace.get(Statistic.UPDATE_RATIO, name).finite, _memory(trace, name)
+        filled = np.sqrt(1 - alpha ** (ratios.steps + 1.0))
+        for step, ratio in zip(ratios.steps.tolist(), (ratios.values * filled).tolist(), strict=True):
             if step not in found or ratio > found[step].ratio:
                 found[step] = Update(step, name, ratio)
     return tuple(found[step] for step in sorted(found))
+
+
+def _memory(trace: Trace, parameter: str) -> float:
+    """Return the decay of an uncorrected running mean of squared gradients (RMSprop); 0 for other optimizers."""
+    optimizer = trace.optimizer_of(parameter)
+    if optimizer is None or "rmsprop" not in optimizer.kind.lower():
+        return 0.0
+    return max((group.get("alpha", 0.0) for group in optimizer.groups), default=0.0)
 
 
 def typical_update(trace: Trace) -> float:

@@ -55,6 +55,8 @@ class LossScaleCollapse(AbstractRule):
         "keeps-skipping": "{skipped} of {steps} steps were skipped because of infinite gradients, to the end; the "
         "loss scale is {last}.",
         "cause-forward": "the forward pass is not finite by itself; no loss scale can help",
+        "cause-backward": "the loss is finite and nothing works in half precision: some derivative is not finite by"
+        " itself",
         "cause-range": "gradients leave the range of the half-precision format at every scale",
     }
 
@@ -100,12 +102,21 @@ class LossScaleCollapse(AbstractRule):
         return late >= self.streak and late > self.share * (trace.steps - half)
 
     def _cause(self, trace: Trace) -> Cause:
-        """Tell a forward pass that is broken at any scale from gradients that overflow."""
+        """Tell what is broken at any scale, forward or backward, from gradients that overflow."""
         losses = trace.get(Statistic.LOSS)
         broken = ~np.isfinite(losses.values)
         if trace.events_of(EventKind.NON_FINITE_LOSS) or broken.any():
             return self.cause(CauseKind.LOSS_NUMERICS, 1.0, "cause-forward")
+        if trace.get(Statistic.LOSS_SCALE).finite.last() < self.lowest and not _uses_half(trace):
+            return self.cause(CauseKind.LOSS_NUMERICS, 1.0, "cause-backward")
         return self.cause(CauseKind.PRECISION, 1.0, "cause-range")
+
+
+def _uses_half(trace: Trace) -> bool:
+    """Return whether anything was seen to work in float16 or bfloat16, or to be converted."""
+    formats = {info.dtype for info in trace.parameters} | {site.dtype for site in trace.layers}
+    converted = any("copy" in entry.operation.lower() for ledger in trace.ledgers for entry in ledger)
+    return converted or bool(formats & {"float16", "bfloat16"})
 
 
 def _streak(skipped: tuple[int, ...], steps: int) -> int:

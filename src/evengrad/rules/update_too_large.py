@@ -42,7 +42,8 @@ class UpdateTooLarge(AbstractRule):
         Biases, gains and tensors that begin at zero (LoRA's B, ReZero) must grow by more than their size and are left
         out. An early jump that the run recovers from is not reported: the loss must end where it began, or above.
         Adam's first step has the length of the learning rate whatever the gradient is, so narrow weights show a large
-        ratio and may still train.
+        ratio and may still train. RMSprop's running
+        mean starts empty, which makes its first step ten times as long: early steps are judged as if it were full.
 
     Thresholds:
         ratio: relative update of one step, "1". Theory page, criteria: trained nets stayed at or below 0.033; first
