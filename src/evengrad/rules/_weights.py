@@ -43,6 +43,12 @@ def largest_updates(trace: Trace) -> tuple[Update, ...]:
 
     RMSprop's running mean starts empty: with alpha 0.99 its first step is ten times as long as those that follow, and
     harmless. Its updates are taken as they would be with a full one.
+
+    Args:
+        trace: The run.
+
+    Returns:
+        One update per measured step, by step.
     """
     found: dict[int, Update] = {}
     for name in matrices(trace):
