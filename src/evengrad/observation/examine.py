@@ -37,7 +37,8 @@ class Examiner:
         wanted, self._wanted = self._wanted, False
         return wanted
 
-    def _alarm(self) -> None:
+    def alarm(self) -> None:
+        """Ask for a probe of the next step; granted a few times per run."""
         if self._alarm_probes < _MOST_ALARM_PROBES:
             self._alarm_probes += 1
             self._wanted = True
@@ -52,7 +53,7 @@ class Examiner:
         if self._examined >= _MOST_EXAMINATIONS:
             return False
         self._examined += 1
-        self._alarm()
+        self.alarm()
         if is_too_large(roots, self._deep.since):
             return True
         with torch.no_grad():
@@ -87,7 +88,7 @@ class Examiner:
         if held.info is not None:
             details["optimizer"] = held.info.kind
         self._store.note(EventKind.NON_FINITE_GRADIENT, step, details=details)
-        self._alarm()
+        self.alarm()
         if not self._found and not self._deep.armed and self._deep.loss_is_finite:
             self._found = self._suspect_backward(set(names), step)
 

@@ -195,9 +195,11 @@ class Interceptor:
 
         @functools.wraps(by_value)
         def watched_value(parameters: Any, clip_value: Any, *args: Any, **kwargs: Any) -> Any:
-            if not handler.idle and not torch.compiler.is_compiling():
-                handler.clipped(None, clip_value, None, by_value=True)
-            return by_value(parameters, clip_value, *args, **kwargs)
+            if handler.idle or torch.compiler.is_compiling():
+                return by_value(parameters, clip_value, *args, **kwargs)
+            kept = list(parameters) if isinstance(parameters, types.GeneratorType) else parameters
+            handler.clipped(kept, clip_value, None, by_value=True)
+            return by_value(kept, clip_value, *args, **kwargs)
 
         for name, original, wrapper in (
             ("clip_grad_norm_", by_norm, watched_norm),

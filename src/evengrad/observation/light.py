@@ -20,15 +20,24 @@ class LightPass:
         self._clip: tuple[int, float, Tensor] | None = None
         self._waiting: tuple[PendingNorms, int, list[str], list[int], float, float] | None = None
         self._missing: dict[str, bool] = {}
+        self._before_clamp = math.nan
 
     def clipped(self, parameters: object, max_norm: float, total: Tensor) -> None:
         """Remember what a clipping call found."""
         count = len(parameters) if isinstance(parameters, (list, tuple)) else 1 if isinstance(parameters, Tensor) else 0
         self._clip = (count, max_norm, total)
 
+    def before_value_clip(self, parameters: object) -> None:
+        """Take the norm of all gradients before each entry is clamped, where that costs no waiting."""
+        tensors = parameters if isinstance(parameters, (list, tuple)) else [parameters]
+        gradients = [tensor.grad for tensor in tensors if isinstance(tensor, Tensor) and tensor.grad is not None]
+        if gradients and all(gradient.device.type == "cpu" for gradient in gradients):
+            norms = fused_norms([gradient.detach() for gradient in gradients]).values()
+            self._before_clamp = math.sqrt(sum(norm * norm for norm in norms))
+
     def pass_by(self) -> None:
         """Forget what a clipping call found on a step that is not looked at."""
-        self._clip = None
+        self._clip, self._before_clamp = None, math.nan
 
     def _take_clip(self, held: Held, step: int) -> float:
         """Record what clipping did to this step; return its factor."""
@@ -87,7 +96,11 @@ class LightPass:
             if not math.isfinite(value):
                 bad.append(names[i])
         if known:
-            self._store.add(step, Statistic.GRAD_NORM, "", math.sqrt(squares) if squares >= 0 else math.nan)
+            total = math.sqrt(squares) if squares >= 0 else math.nan
+            before, self._before_clamp = self._before_clamp / scale, math.nan
+            if math.isfinite(before) and before > 0:
+                self._store.add(step, Statistic.CLIP_COEF, "", min(1.0, total / before))
+            self._store.add(step, Statistic.GRAD_NORM, "", before if math.isfinite(before) else total)
         return bad
 
     def _record_rates(self, held: Held, step: int) -> None:

@@ -11,6 +11,10 @@ from evengrad.core.statistic import Statistic
 from evengrad.observation.amp import Scaling
 from evengrad.observation.store import Store
 
+_SETTLED = 10  # losses before a typical size is known
+_MEMORY = 0.1  # weight of the newest loss in it
+_JUMP = 5.0  # times the typical size
+
 
 class Losses:
     """Collects what backward passes start from, until the optimizer steps; unscaled, and on an accelerator unread."""
@@ -19,6 +23,9 @@ class Losses:
         self._store = store
         self._scaling = scaling
         self._current: list[float | Tensor] = []
+        self._typical = math.nan  # size of the loss of late
+        self._seen = 0
+        self.jumped = False  # the last recorded loss is far above its typical size
         self.plain = 0  # backward passes from one number on the host in the last step; 0 when any was not
 
     def note(self, roots: Sequence[Tensor]) -> tuple[bool, bool]:
@@ -56,4 +63,13 @@ class Losses:
         on_host = all(isinstance(loss, float) for loss in losses)
         self.plain = len(losses) if on_host else 0
         if losses and (on_host or wait):
-            self._store.add(step, Statistic.LOSS, "", sum(float(loss) for loss in losses))
+            self.add(step, sum(float(loss) for loss in losses))
+
+    def add(self, step: int, loss: float) -> None:
+        """Record the loss of a step, and note when it jumps: the next step is then worth a closer look."""
+        self._store.add(step, Statistic.LOSS, "", loss)
+        size = abs(loss)
+        self.jumped = self._seen >= _SETTLED and size > _JUMP * self._typical
+        if math.isfinite(size):
+            self._typical = size if self._seen == 0 else self._typical + _MEMORY * (size - self._typical)
+            self._seen += 1

@@ -68,6 +68,12 @@ class Optimizers:
             for group in optimizer.param_groups if optimizer is not None else ():
                 yield from group["params"]
 
+    def name_everything(self) -> None:
+        """Name every module and parameter afresh."""
+        self._registry.name_everything(list(self.held_parameters()))
+        for held in self:
+            self.refresh(held)
+
     def refresh(self, held: Held) -> bool:
         """Bring an optimizer's names up to date; returns whether it holds parameters that have no name yet."""
         optimizer = held.reference()

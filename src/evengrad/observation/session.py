@@ -12,7 +12,6 @@ from torch.optim import Optimizer
 
 from evengrad.core.event import EventKind
 from evengrad.core.info import SourceLine
-from evengrad.core.statistic import Statistic
 from evengrad.observation.amp import Scaling
 from evengrad.observation.controller import Controller
 from evengrad.observation.deep import DeepProbe, SavedTensorHooks
@@ -186,6 +185,8 @@ class Session:
     def clipped(self, parameters: object, max_norm: object, total: object, *, by_value: bool) -> None:
         """Note a call of a clipping function."""
         self._protocol.clip()
+        if by_value and (self.deep.armed or self.controller.light_due(self.optimizers.coming_step())):
+            self.light.before_value_clip(parameters)
         if by_value or not isinstance(total, Tensor) or not isinstance(max_norm, (int, float)):
             return
         self.light.clipped(parameters, float(max_norm), total.detach())
@@ -314,6 +315,8 @@ class Session:
         held = self.optimizers.add(optimizer)
         witness = next((p for p in held.live() if p is not None and p.grad is not None), None)
         self._protocol.stepped(held.index, witness)
+        if self._losses.jumped:
+            self.examiner.alarm()
         deep = self.deep.armed
         if deep:
             self._finish_probe(held, started)
@@ -331,7 +334,9 @@ class Session:
         elif self._can_rest and (rest := self.controller.rest(step)):
             if self._max_steps is not None:
                 rest = min(rest, max(self._max_steps - step - 2, 0))
-            self._stop_following_order()
+            # The order of the loop has been the same for long enough: follow it no longer.
+            self._protocol.following = False
+            self.interceptor.release_zero_grad()
             self.resting, self.ticks, self.idle = rest, 0, rest > 0
 
     @property
@@ -340,28 +345,25 @@ class Session:
         plain = self._losses.plain == 1 and len(self.optimizers.stepped) == 1
         return plain and not (self._mode.compiled or self.scaling.in_use or self._closures)
 
-    def _stop_following_order(self) -> None:
-        """Follow the order of the loop no longer: it has been the same for long enough."""
-        if self._protocol.following:
-            self._protocol.following = False
-            self.interceptor.release_zero_grad()
-
     @guarded
     def rested(self) -> None:
         """End a rest: book the steps and losses that passed."""
         self.idle = False
         self._settle_rest()
-        if self.controller.deep_due(self.optimizers.coming_step()):
+        if self.examiner.wants_probe() or self.controller.deep_due(self.optimizers.coming_step()):
             self.begin_probe()
 
     def _settle_rest(self) -> None:
-        first = self.optimizers.step + 1
+        first, jumped = self.optimizers.step + 1, False
         self.optimizers.skip(self.ticks)
         for offset, loss in enumerate(self.glances[: self.ticks]):
-            self.store.add(first + offset, Statistic.LOSS, "", loss)
+            self._losses.add(first + offset, loss)
+            jumped = jumped or self._losses.jumped
         self._losses.take(self.glances[self.ticks :])
         self.ticks, self.resting = 0, 0
         self.glances.clear()
+        if jumped:
+            self.examiner.alarm()
 
     def _finish_probe(self, held: Held, started: float) -> None:
         self.device = next((str(p.device.type) for p in held.live() if p is not None), "cpu")
@@ -383,9 +385,7 @@ class Session:
     def _name_everything(self, *, force: bool = False) -> None:
         if self._named and not force:
             return
-        self.registry.name_everything(list(self.optimizers.held_parameters()))
-        for held in self.optimizers:
-            self.optimizers.refresh(held)
+        self.optimizers.name_everything()
         self._named = True
 
     def _note(self, kind: EventKind) -> None:

@@ -48,6 +48,7 @@ class SaturatedActivation(AbstractRule):
         input_rms: size of what the feeding layer acts on, "x". Theory page, criteria: outside [0.1, 10].
         overdriven: scale of the feeding weights over the scale that keeps the signal, "1". Own choice: three times
             drives a unit-variance input beyond the linear range of tanh.
+        began: saturated share at the first probe, "1", from which overdriven weights are its cause. Own choice: half.
         done: share of the loss gone, "1", from which overdriven weights no longer matter. Own choice.
         reach: size of the target over the largest value of a bounded output. Own choice: a fifth beyond.
 
@@ -60,6 +61,7 @@ class SaturatedActivation(AbstractRule):
     taken: float = 3.0
     input_rms: float = 10.0
     overdriven: float = 3.0
+    began: float = 0.5
     done: float = 0.9
     reach: float = 1.2
 
@@ -151,11 +153,12 @@ class SaturatedActivation(AbstractRule):
 
     def _cause(self, trace: Trace, site: SiteInfo, feeding: SiteInfo | None) -> Cause:
         """Return what drives an activation into saturation."""
-        began = trace.get(Statistic.SATURATED, site.name).first() > self.share
-        if feeding is not None and began:
+        first = trace.get(Statistic.SATURATED, site.name).first()
+        if feeding is not None and first > self.share:
             size = trace.get(Statistic.INPUT_RMS, feeding.name).first()
             if size > self.input_rms and feeding == trace.layers[0]:
                 return self.cause(CauseKind.INPUT_SCALE, 1.0, "cause-input", layer=feeding.name, size=number(size))
+        if feeding is not None and first > self.began:
             factor = _weight_factor(trace, feeding)
             if factor > self.overdriven:
                 values = {"layer": feeding.name, "factor": number(factor)}
