@@ -28,7 +28,11 @@ def matrices(trace: Trace) -> tuple[str, ...]:
 
     Biases, gains and tensors that start at (or next to) zero are left out: they must grow by more than their own size.
     """
-    return tuple(info.name for info in trace.parameters if _is_matrix(trace, info))
+    return tuple(info.name for info in _matrices(trace))
+
+
+def _matrices(trace: Trace) -> tuple[ParamInfo, ...]:
+    return tuple(info for info in trace.parameters if _is_matrix(trace, info))
 
 
 def _is_matrix(trace: Trace, info: ParamInfo) -> bool:
@@ -51,19 +55,19 @@ def largest_updates(trace: Trace) -> tuple[Update, ...]:
         One update per measured step, by step.
     """
     found: dict[int, Update] = {}
-    for name in matrices(trace):
-        ratios, alpha = trace.get(Statistic.UPDATE_RATIO, name).finite, _memory(trace, name)
-        filled = np.sqrt(1 - alpha ** (ratios.steps + 1.0))
+    memories = {optimizer.index: _memory(optimizer) for optimizer in trace.optimizers}
+    for info in _matrices(trace):
+        ratios = trace.get(Statistic.UPDATE_RATIO, info.name).finite
+        filled = np.sqrt(1 - memories.get(info.optimizer, 0.0) ** (ratios.steps + 1.0))
         for step, ratio in zip(ratios.steps.tolist(), (ratios.values * filled).tolist(), strict=True):
             if step not in found or ratio > found[step].ratio:
-                found[step] = Update(step, name, ratio)
+                found[step] = Update(step, info.name, ratio)
     return tuple(found[step] for step in sorted(found))
 
 
-def _memory(trace: Trace, parameter: str) -> float:
+def _memory(optimizer: OptimizerInfo) -> float:
     """Return the decay of an uncorrected running mean of squared gradients (RMSprop); 0 for other optimizers."""
-    optimizer = trace.optimizer_of(parameter)
-    if optimizer is None or "rmsprop" not in optimizer.kind.lower():
+    if "rmsprop" not in optimizer.kind.lower():
         return 0.0
     return max((group.get("alpha", 0.0) for group in optimizer.groups), default=0.0)
 

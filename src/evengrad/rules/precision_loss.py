@@ -85,10 +85,10 @@ class PrecisionLoss(AbstractRule):
     def _rounded(self, trace: Trace) -> Finding | None:
         """Judge the updates of weights that are kept in half precision."""
         worst: list[tuple[ParamInfo, float, float]] = []
-        for info in trace.parameters:
+        for info in (candidate for candidate in trace.parameters if candidate.dtype in _HALF):
             update = self._intended(trace, info)
             fraction = self._realised(trace, info)
-            if info.dtype in _HALF and math.isfinite(fraction) and update >= self.intended:
+            if math.isfinite(fraction) and update >= self.intended:
                 worst.append((info, fraction, update))
         entries = sum(info.numel for info, _, _ in worst)
         if not entries:
@@ -120,7 +120,7 @@ class PrecisionLoss(AbstractRule):
 
     def _intended(self, trace: Trace, info: ParamInfo) -> float:
         """Return the relative update that the optimizer meant to make, from its learning rate; 0 when unknown."""
-        optimizer = trace.optimizer_of(info.name)
+        optimizer = trace.optimizers[info.optimizer] if 0 <= info.optimizer < len(trace.optimizers) else None
         rate = trace.get(Statistic.LEARNING_RATE, f"{info.optimizer}/{info.group}").finite.values
         weight = trace.get(Statistic.WEIGHT_RMS, info.name).median()
         if optimizer is None or not len(rate) or not weight > 0:
