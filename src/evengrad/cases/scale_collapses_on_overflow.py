@@ -1,4 +1,4 @@
-"""A softmax written by hand in float16: once exp overflows, every step is skipped and the loss scale halves to nothing."""
+"""A softmax written by hand in float16: once exp overflows, every step is skipped and the loss scale halves away."""
 
 from functools import partial
 

@@ -37,7 +37,7 @@ def train(seed: int, *, eps: float = 0.0) -> float:
         a, b = data.batch(32), data.batch(32)
         same = (a.y == b.y).float()
         distance = model(a.x, b.x)
-        return (same * distance.pow(2) + (1 - same) * F.relu(2 - distance).pow(2)).mean()
+        return (same * distance.pow(2) + (1 - same) * F.relu(2 - distance).pow(2)).mean()  # type: ignore[no-any-return]
 
     return fit(loss_of, optimizer, 300)
 
