@@ -109,6 +109,10 @@ def test_closed_pipe_ends_a_script_as_it_ends_python(tmp_path: Path) -> None:
     assert seen[0] == seen[1]
 
 
+def _heed_signals() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["ctrl-c", "terminate"])
 def test_signal_kills_as_it_kills_python(number: signal.Signals, tmp_path: Path) -> None:
     write(
@@ -124,10 +128,12 @@ def test_signal_kills_as_it_kills_python(number: signal.Signals, tmp_path: Path)
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            # A shell that runs the tests in the background has them ignore Ctrl-C, and children inherit that.
+            preexec_fn=_heed_signals,
         )
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
-        time.sleep(0.05)  # into sleep()
+        time.sleep(0.3)  # into sleep()
         process.send_signal(number)
         seen.append((*process.communicate(timeout=20), process.returncode))
     assert seen[0] == seen[1]

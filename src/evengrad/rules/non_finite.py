@@ -55,6 +55,9 @@ class NonFinite(AbstractRule):
         growth: decades by which weights have grown before, from which on the learning rate is the cause. Healthy
             trainings stay below 0.5 decades; own choice.
         update: relative update, "1", of a weight tensor in one step (theory page, criteria: first step above 0.3).
+        outlier: loss of one batch over the largest of the ``steady`` steps before it, "1". Own choice: a thousand times
+            what a spike in a run that trained was seen to reach (a ratio of 9.7).
+        steady: steps. Own choice.
         loss_rise: factor by which the loss had risen over its lowest value; ten times is beyond any spike that trained.
         far: factor by which the loss had risen over the first one; no logarithm of a small number gets there. Own
             choice.
@@ -72,6 +75,8 @@ class NonFinite(AbstractRule):
     growth: float = 1.0
     update: float = 0.3
     loss_rise: float = 10.0
+    outlier: float = 1e4
+    steady: int = 10
     far: float = 1000.0
     forward_growth: float = 3.0
     attenuation: float = 3.0
@@ -93,6 +98,8 @@ class NonFinite(AbstractRule):
         "survived-gradient": "In {count} of {steps} steps gradients were not finite, first at step {step}; the "
         "weights stayed finite.",
         "cause-data": "the values come with the data",
+        "cause-batch": "at step {step} the loss of a single batch was {jump} times that of the batches before it, at "
+        "an unchanged learning rate: no update of a steady run does that, an outlier in the data does",
         "cause-learning-rate": "before that the training had left its course: weights {growth} times as large as at"
         " the start, updates of up to {update} of a weight, loss {rise} times its lowest",
         "cause-weights": "the signal grows by {decades} decades from the first to the last layer before any update",
@@ -223,6 +230,9 @@ class NonFinite(AbstractRule):
         """
         if where.step == 0:
             return None
+        outlier = self._outlier(trace, where)
+        if outlier is not None:
+            return outlier
         grown, _ = weight_growth(trace, where.step)
         recent = (u.ratio for u in largest_updates(trace) if where.step - 1 <= 2 * u.step < 2 * where.step)
         update = max(recent, default=0.0)
@@ -237,6 +247,22 @@ class NonFinite(AbstractRule):
             return None
         shown = {"growth": number(10**grown), "update": number(update), "rise": number(float(rise))}
         return self.cause(CauseKind.LEARNING_RATE_HIGH, 1.0, "cause-learning-rate", **shown)
+
+    def _outlier(self, trace: Trace, where: Origin) -> Cause | None:
+        """One batch threw the run off its course: the loss jumped at once, out of steady training at a steady rate."""
+        before = trace.get(Statistic.LOSS).finite.between(0, where.step - 1)
+        sizes = np.abs(before.values)
+        for i in range(self.steady, len(sizes)):
+            level = float(sizes[i - self.steady : i].max())
+            if not 0 < level < math.inf or sizes[i] < self.outlier * level:
+                continue
+            step = int(before.steps[i])
+            rates = [trace.get(Statistic.LEARNING_RATE, name) for name in trace.subjects(Statistic.LEARNING_RATE)]
+            if any(len(rate.between(max(1, step - 5), step)) for rate in rates):
+                return None
+            jump = number(float(sizes[i] / level))
+            return self.cause(CauseKind.DATA, 1.0, "cause-batch", step=str(step), jump=jump)
+        return None
 
     def _operation(self, where: Origin) -> Cause | None:
         """The operation itself, in the number format it worked in."""
