@@ -158,3 +158,10 @@ def test_an_operation_without_derivative_is_named() -> None:
     assert finding.cause.kind is CauseKind.DISCONNECTED
     assert "Round" in finding.cause.explanation
     assert vanishing_gradient.RULE.judge(trace) == ()
+
+
+def test_layers_that_the_forward_pass_never_calls_are_information() -> None:
+    builder = without(mlp(4), ("net.0", "net.2"), missing=True)
+    modules = [replace(m, called=m.defined if m.name in ("net.4", "net.6") else None) for m in builder.trace.modules]
+    trace = classifier(builder.change(modules=tuple(modules)), falling(2.3, 1.7)).build()
+    assert [f.severity for f in RULE.judge(trace)] == [Severity.INFO]

@@ -53,7 +53,8 @@ def blame(ledger: Ledger) -> Blame:
     active = [entry for entry in ledger.entries if entry.kind is EntryKind.ACTIVATION]
     weighty = [entry for entry in ledger.entries if entry.kind in (EntryKind.WEIGHT, EntryKind.NORMALISATION)]
     recurrent = [entry for entry in ledger.entries if entry.kind is EntryKind.RECURRENT]
-    others = [entry for entry in ledger.entries if entry not in active + weighty + recurrent]
+    named = (EntryKind.ACTIVATION, EntryKind.WEIGHT, EntryKind.NORMALISATION, EntryKind.RECURRENT)
+    others = [entry for entry in ledger.entries if entry.kind not in named]
     reference = math.fsum(entry.uses * _critical(entry) for entry in active)
     taken = math.fsum(entry.decades for entry in active)
     weights = math.fsum(entry.decades for entry in weighty)

@@ -89,8 +89,9 @@ def _felt_by_linear(trace: Trace, ledger: Ledger, held: tuple[str, ...], limits:
     if here is not None and there is not None and there > 0 and here / there < limits.starved:
         quantity = "relative update of the first layer over that of the last"
         return Consequence(Effect.STARVED, Evidence(quantity, here / there, limits.starved, "1", ledger.first))
-    sizes = [_gradient_update(trace, name) for name in held if _begins_alive(trace, name)]
-    sizes = [size for size in sizes if math.isfinite(size)]
+    decays = any(group.get("weight_decay", 0.0) > 0 for optimizer in trace.optimizers for group in optimizer.groups)
+    measure = _step_size if decays else _update  # what weight decay adds to an update is not learning
+    sizes = [size for name in held if _begins_alive(trace, name) and math.isfinite(size := measure(trace, name))]
     if sizes and (size := float(np.median(sizes))) < limits.tiny:
         return Consequence(Effect.TINY, Evidence("update ratio per step", size, limits.tiny, "1", held[0]))
     return None
@@ -134,16 +135,14 @@ def _median_of(trace: Trace, names: Iterable[str]) -> float | None:
 
 
 def _step_size(trace: Trace, name: str) -> float:
-    """Return lr * rms(gradient) / rms(weight), late in the run: what weight decay adds to an update is not learning."""
+    """Return lr * rms(gradient) / rms(weight), late in the run."""
     gradient = late_median(trace.get(Statistic.GRAD_RMS, name))
     weight = late_median(trace.get(Statistic.WEIGHT_RMS, name))
     return _rate(trace, name) * gradient / weight if weight > 0 else math.nan
 
 
-def _gradient_update(trace: Trace, name: str) -> float:
-    """Return the late update ratio, less what weight decay contributes."""
-    if _decay(trace, name) > 0:
-        return _step_size(trace, name)
+def _update(trace: Trace, name: str) -> float:
+    """Return the late update ratio."""
     return late_median(trace.get(Statistic.UPDATE_RATIO, name))
 
 
@@ -152,14 +151,6 @@ def _rate(trace: Trace, name: str) -> float:
     info = trace.parameter(name)
     rate = trace.get(Statistic.LEARNING_RATE, f"{info.optimizer}/{info.group}").last() if info else math.nan
     return rate if rate > 0 else 1.0
-
-
-def _decay(trace: Trace, name: str) -> float:
-    """Return the weight decay of a parameter's group; 0 where it is unknown."""
-    info, optimizer = trace.parameter(name), trace.optimizer_of(name)
-    if info is None or optimizer is None or not 0 <= info.group < len(optimizer.groups):
-        return 0.0
-    return optimizer.groups[info.group].get("weight_decay", 0.0)
 
 
 def _begins_alive(trace: Trace, name: str) -> bool:

@@ -123,17 +123,20 @@ def sites(trace: Trace, modules: Iterable[str]) -> tuple[SiteInfo, ...]:
 
 def parameters(trace: Trace, modules: Iterable[str]) -> tuple[str, ...]:
     """Return the parameters of the named layers that an optimizer holds."""
-    wanted = tuple(modules)
+    wanted = set(modules)
+    held = {info.name: info for info in trace.parameters if info.optimizer >= 0}
     named = [name for site in sites(trace, wanted) for name in site.parameters]
-    named += [info.name for info in trace.parameters if info.module in wanted]
-    return tuple(dict.fromkeys(n for n in named if (i := trace.parameter(n)) is not None and i.optimizer >= 0))
+    named += [info.name for info in held.values() if info.module in wanted]
+    return tuple(dict.fromkeys(name for name in named if name in held))
 
 
 def source_lines(trace: Trace, modules: Iterable[str]) -> tuple[SourceLine, ...]:
     """Return where the user's code builds or calls the named modules, each line once."""
     found: dict[SourceLine, None] = {}
+    placed = {site.name: site for site in (*trace.activations, *trace.layers)}
+    infos = {info.name: info for info in trace.modules}
     for module in modules:
-        site, info = trace.site(module), trace.module(module)
+        site, info = placed.get(module), infos.get(module)
         line = (info.defined if info else None) or (site.source if site else None) or (info.called if info else None)
         if line is not None:
             found[line] = None

@@ -10,7 +10,6 @@ from typing import ClassVar
 import numpy as np
 
 from evengrad.core.finding import Cause, CauseKind, Evidence, Finding, Severity
-from evengrad.core.info import SiteInfo
 from evengrad.core.ledger import EntryKind, Ledger
 from evengrad.core.statistic import Statistic
 from evengrad.core.trace import Trace
@@ -131,14 +130,15 @@ class BadInitialisation(AbstractRule):
         if not classes > 1 or len(sizes) == 0 or sizes.steps[0] > 0:
             return None
         guess, size = math.log(classes), sizes.first()
-        worst = max(trace.layers, key=lambda site: _scale(trace, site), default=None)
+        scales = _scales(trace)
+        worst = max(scales, key=lambda name: scales[name], default=None)
         fed = trace.get(Statistic.INPUT_RMS, trace.layers[0].name).first() if trace.layers else math.nan
         overfed = fed > self.certain
-        if size < self.certain * guess or worst is None or _scale(trace, worst) < 2 or overfed:
+        if size < self.certain * guess or worst is None or scales[worst] < 2 or overfed:
             return None
         values = {"size": number(size), "guess": number(guess)}
         evidence = Evidence("size of the first log-probabilities over a guess's", size / guess, self.certain)
-        return _Fault("certain", values, evidence, CauseKind.WEIGHT_SCALE_LARGE, (worst.name,))
+        return _Fault("certain", values, evidence, CauseKind.WEIGHT_SCALE_LARGE, (worst,))
 
     def _copies(self, trace: Trace) -> _Fault | None:
         """Return hidden layers whose units are all alike on every probe."""
@@ -190,8 +190,7 @@ class BadInitialisation(AbstractRule):
         if fault.key in ("identical", "zero"):
             return self.cause(fault.kind, 1.0, f"cause-{fault.key}")
         if fault.key == "certain":
-            site = trace.site(fault.layers[0])
-            scale = number(_scale(trace, site)) if site is not None else "?"
+            scale = number(_scales(trace)[fault.layers[0]])
             return self.cause(fault.kind, 1.0, "cause-certain", factor=scale, layer=fault.layers[0])
         ledger = depths(trace)[0].ledgers[0]
         reason = blame(ledger)
@@ -199,7 +198,11 @@ class BadInitialisation(AbstractRule):
             return self.cause(fault.kind, reason.share, "cause-activation", operation=reason.operation)
         if fault.kind in (CauseKind.WEIGHT_SCALE_SMALL, CauseKind.WEIGHT_SCALE_LARGE):
             exact = reason.kind is fault.kind and math.isfinite(reason.part)
-            factor = 10 ** (reason.part / max(1, ledger.layers - 1)) if exact else _typical_scale(trace)
+            factor = (
+                10 ** (reason.part / max(1, ledger.layers - 1))
+                if exact
+                else float(np.median(list(_scales(trace).values()) or [math.nan]))
+            )
             return self.cause(fault.kind, reason.share or 1.0, "cause-scale", factor=number(factor))
         return self.cause(fault.kind, reason.share, "cause-other")
 
@@ -218,20 +221,15 @@ def _forward_growth(trace: Trace, ledger: Ledger) -> tuple[float, str, str]:
     return math.log10(high / low), names[begin], names[end]
 
 
-def _scale(trace: Trace, site: SiteInfo) -> float:
-    """Return sqrt(fan_in) * rms(W) of a layer at the first measurement: the factor by which it scales white noise."""
-    for name in site.parameters:
-        info = trace.parameter(name)
-        if info is not None and len(info.shape) >= 2:
-            size = trace.get(Statistic.WEIGHT_RMS, name).first()
-            return math.sqrt(info.numel / info.shape[0]) * size if size > 0 else 0.0
-    return 0.0
-
-
-def _typical_scale(trace: Trace) -> float:
-    """Return the median scale of the layers; nan when none is known."""
-    scales = [scale for site in trace.layers if (scale := _scale(trace, site)) > 0]
-    return float(np.median(scales)) if scales else math.nan
+def _scales(trace: Trace) -> dict[str, float]:
+    """Return sqrt(fan_in) * rms(W) of each layer when first measured: the factor by which it scales white noise."""
+    infos = {info.name: info for info in trace.parameters if len(info.shape) >= 2}
+    found = {}
+    for site in trace.layers:
+        info = next((infos[name] for name in site.parameters if name in infos), None)
+        if info is not None and (size := trace.get(Statistic.WEIGHT_RMS, info.name).first()) > 0:
+            found[site.name] = math.sqrt(info.numel / info.shape[0]) * size
+    return found
 
 
 def _always_zero(trace: Trace, statistic: Statistic, name: str, fewest: int) -> bool:
