@@ -135,6 +135,11 @@ def test_root_is_as_severe_as_its_worst_consequence() -> None:
     assert (root.rule, root.severity) == ("loop-order", Severity.ERROR)
 
 
+def test_fault_begins_with_its_first_sign() -> None:
+    (root,) = fold([made("update-too-large", RATE, step=58), made("dead-units", RATE, step=4)])
+    assert (root.rule, root.first_step) == ("update-too-large", 4)
+
+
 def test_information_explains_no_alarm() -> None:
     trains = made("vanishing-gradient", DERIVATIVE, severity=Severity.INFO)
     alarm = made("constant-output", severity=Severity.WARNING)

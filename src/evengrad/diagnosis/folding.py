@@ -62,6 +62,7 @@ def _root(index: int, parents: dict[int, int]) -> int:
 
 
 def _with_consequences(root: Finding, consequences: Sequence[Finding]) -> Finding:
-    """Return a finding with what it explains, as severe as the worst of all."""
+    """Return a finding with what it explains: as severe as the worst of all, and begun with the first sign of any."""
+    begun = min(finding.first_step for finding in (root, *consequences))
     severity = max((f.severity for f in (root, *consequences)), key=lambda severity: severity.rank)
-    return replace(root, severity=severity, consequences=(*root.consequences, *consequences))
+    return replace(root, severity=severity, first_step=begun, consequences=(*root.consequences, *consequences))
