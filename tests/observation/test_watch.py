@@ -164,3 +164,14 @@ def test_a_closure_s_step_has_the_loss_of_its_first_evaluation() -> None:
             firsts.append(evaluations[0])
     series = monitor.trace().get(evengrad.Statistic.LOSS)
     assert list(series.values) == pytest.approx(firsts, rel=1e-6)
+
+
+def test_parameters_and_optimizers_are_known_when_the_model_is_gone() -> None:
+    with evengrad.watch() as monitor:
+        _train(3)
+    trace = monitor.trace()
+    assert [info.name for info in trace.parameters] == ["0.weight", "0.bias", "3.weight", "3.bias"]
+    assert trace.parameters[0].shape == (12, 6)
+    optimizer = trace.optimizer_of("0.weight")
+    assert optimizer is not None
+    assert optimizer.kind == "Adam"

@@ -59,7 +59,9 @@ class Examiner:
         with torch.no_grad():
             graph = Graph(roots, self._registry, self._deep.calls)
             self._deep.recall(graph)
-            named = [(name, tensor) for held in optimizers for name, tensor in held.by_name().items()]
+            used = {id(leaf) for leaf in graph.leaf_parameters()}
+            pairs = (pair for held in optimizers for pair in held.by_name().items())
+            named = [(name, tensor) for name, tensor in pairs if id(tensor) in used]
             origin = find_origin(graph, self._deep.readable, named)
         if origin is None or (origin.phase == "update" and self._found):
             return True  # weights that an earlier fault has spoilt are no fault of their own
@@ -74,6 +76,7 @@ class Examiner:
             "quantity": "loss",
             "inputs": origin.inputs,
             "certainty": origin.certainty,
+            "dtype": origin.dtype,
             "parameters": ", ".join(origin.parameters[:8]),
         }
         # Weights that are already bad at this step were made so by the step before.

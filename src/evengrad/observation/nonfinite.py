@@ -71,6 +71,7 @@ class Origin:
     inputs: str
     certainty: str
     parameters: tuple[str, ...] = ()
+    dtype: str = ""  # number format that the operation worked in
 
 
 def all_finite(tensor: Tensor) -> bool:
@@ -105,11 +106,16 @@ def find_origin(
         operands = _operands(views[index])
         poisoned = any(edge is not None and outputs.get(edge[0]) is False for edge in operation.edges)
         if operation.is_layer and not poisoned and any(not all_finite(t) for t in operands) and None in operation.edges:
-            return Origin("data", operation, _ranges(operands), "certain")
+            return Origin("data", operation, _ranges(operands), "certain", dtype=_format(operands))
         if outputs[index] is False and not poisoned:
             clean = all(all_finite(tensor) for tensor in operands)
-            return Origin("forward", operation, _ranges(operands), "certain" if operands and clean else "likely")
+            certainty = "certain" if operands and clean else "likely"
+            return Origin("forward", operation, _ranges(operands), certainty, dtype=_format(operands))
     return None
+
+
+def _format(tensors: Sequence[Tensor]) -> str:
+    return str(tensors[0].dtype).removeprefix("torch.") if tensors else ""
 
 
 def _trace_back(graph: Graph, order: list[int], outputs: dict[int, bool | None]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from torch import Tensor
 from torch.optim import Optimizer
@@ -24,6 +24,7 @@ class Held:
     names: list[str] = field(default_factory=list)
     parameters: list[weakref.ref[Tensor]] = field(default_factory=list)
     groups: list[int] = field(default_factory=list)
+    described: list[ParamInfo] = field(default_factory=list)  # values: they outlive the parameters
     info: OptimizerInfo | None = None
     covered_by_clip: bool = False
     rates: list[float] = field(default_factory=list)
@@ -92,6 +93,10 @@ class Optimizers:
                 parameters.append(weakref.ref(parameter))
                 groups.append(number)
         held.names, held.parameters, held.groups = held_names, parameters, groups
+        held.described = [
+            _describe(name, parameter(), group)
+            for name, parameter, group in zip(held_names, parameters, groups, strict=True)
+        ]
         held.info = OptimizerInfo(
             held.index,
             type(optimizer).__name__,
@@ -146,20 +151,22 @@ class Optimizers:
         found: dict[str, ParamInfo] = {}
         positions = {info.index: position for position, info in enumerate(self.infos())}
         for held in sorted(self._held.values(), key=lambda h: h.index):
-            # Not strict: another thread may ask while ``refresh`` replaces the three lists.
-            for name, reference, group in zip(held.names, held.parameters, held.groups, strict=False):
-                parameter = reference()
-                if parameter is not None and name not in found:
-                    found[name] = ParamInfo(
-                        name=name,
-                        shape=tuple(parameter.shape),
-                        dtype=str(parameter.dtype).removeprefix("torch."),
-                        requires_grad=parameter.requires_grad,
-                        optimizer=positions.get(held.index, -1),
-                        group=group,
-                        module=name.rpartition(".")[0],
-                    )
+            for info in held.described:
+                found.setdefault(info.name, replace(info, optimizer=positions.get(held.index, -1)))
         return tuple(found.values())
+
+
+def _describe(name: str, parameter: Tensor | None, group: int) -> ParamInfo:
+    """Return a parameter as a value."""
+    assert parameter is not None, "described while its optimizer holds it"
+    return ParamInfo(
+        name=name,
+        shape=tuple(parameter.shape),
+        dtype=str(parameter.dtype).removeprefix("torch."),
+        requires_grad=parameter.requires_grad,
+        group=group,
+        module=name.rpartition(".")[0],
+    )
 
 
 def _numbers(group: Mapping[str, object]) -> Mapping[str, float]:

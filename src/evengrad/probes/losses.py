@@ -26,6 +26,7 @@ class Losses(AbstractNodeProbe):
             yield from _spread(view.saved("self"), Statistic.OUTPUT_RMS, Statistic.OUTPUT_SPREAD, relative=True)
             yield from _batch(view.saved("target"))
         elif view.operation in self.binary:
+            yield Reading(Statistic.CLASSES, "", 2.0)
             yield from _spread(view.saved("self"), Statistic.OUTPUT_RMS, Statistic.OUTPUT_SPREAD, relative=True)
             yield from _batch(view.saved("target"))
         elif view.operation in self.classification:
