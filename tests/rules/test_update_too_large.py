@@ -171,3 +171,29 @@ def test_first_steps_of_rmsprop_are_judged_as_with_a_full_running_mean() -> None
     updates = [0.93, 0.55, 0.4, 0.3]
     assert RULE.judge(run(plateau, updates, optimizer="RMSprop", lr=0.01, alpha=0.99).build()) == ()
     assert only(run(stuck_after_a_jump, [14.0, 8.0, 5.0, 3.0], optimizer="RMSprop", lr=0.1, alpha=0.99).build())
+
+
+def thrown_off(step: int) -> float:
+    return 2.3 * 0.93**step if step < 60 else 400.0 * math.exp(60 - step) + 2.5
+
+
+def test_a_rise_of_the_rate_that_ends_a_steady_run_is_found_without_any_probe() -> None:
+    builder = run(thrown_off, [1e-2], optimizer="Adam", lr=1e-3)
+    finding = only(builder.series(Statistic.LEARNING_RATE, "0/0", [1e-3, 1.0], steps=[0, 64]).build())
+    assert finding.message_key == "update-too-large.raised"
+    assert finding.first_step == 60
+
+
+def test_a_jump_at_an_unchanged_rate_is_not_the_rate_s() -> None:
+    trace = run(thrown_off, [1e-2], optimizer="Adam", lr=1e-3).series(Statistic.LEARNING_RATE, "0/0", [1e-3], steps=[0])
+    assert RULE.judge(trace.build()) == ()
+
+
+def test_a_raised_rate_that_a_run_survives_is_none() -> None:
+    def dips(step: int) -> float:
+        return 2.3 * 0.93**step + (40.0 if step == 60 else 0.0)
+
+    trace = run(dips, [1e-2], optimizer="Adam", lr=1e-3).series(
+        Statistic.LEARNING_RATE, "0/0", [1e-3, 1.0], steps=[0, 60]
+    )
+    assert RULE.judge(trace.build()) == ()

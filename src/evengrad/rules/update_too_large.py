@@ -60,6 +60,10 @@ class UpdateTooLarge(AbstractRule):
         soon: last step, "steps", that counts as one of the first updates. Own choice.
         collapse, collapsed: decades by which it falls over the run, and the value, "1", below which samples look the
             same (theory page: warn below 1e-5). Own choice of the former.
+        thrown: loss of a step over the largest of the ``steady`` ones before it, "1"; healthy spikes reach 9.7 (theory
+            page).
+        raised: rise of the learning rate, "1", that explains it; ``unseen``: steps after which it may be seen. Own
+            choice.
         ramp: part of the largest early learning rate, "1", above which the first one is no warm-up. Own choice.
 
     Source:
@@ -76,12 +80,18 @@ class UpdateTooLarge(AbstractRule):
     collapse: float = 3.0
     collapsed: float = 1e-5
     ramp: float = 0.5
+    thrown: float = 10.0
+    raised: float = 3.0
+    steady: int = 10
+    unseen: int = 50
 
     messages: ClassVar[Mapping[str, str]] = {
         "diverges": "At step {step} the update changed `{parameter}` by {ratio} times its size, and the loss went "
         "from {first} to {last}.",
         "goes-nowhere": "At step {step} the update changed `{parameter}` by {ratio} times its size; the loss is "
         "{last}, no better than at the start ({first}).",
+        "raised": "About step {step} the learning rate was raised {factor} times; the loss, {best} until then, ends at "
+        "{last}.",
         "collapses": "The first updates made all samples alike at `{layer}`: what tells them apart fell {times} "
         "times; the loss stays at {last}.",
         "cause-learning-rate": "at the learning rate {rate} each step is too long for these weights",
@@ -92,12 +102,55 @@ class UpdateTooLarge(AbstractRule):
         """Return one finding when large updates go with a loss that ends no better than it began."""
         run = outcome(trace)
         updates = largest_updates(trace)
+        raised = self._raised(trace) if run.failing else None
+        if raised is not None:
+            return (self._rate_finding(trace, run, *raised),)
         large = self._large(updates, highest_rise(trace)) if run.failing else None
         if large is not None:
             return (self._jump(trace, run, large, updates),)
         settled = run.state is State.STUCK or (run.state is State.LEARNING and levelled_off(trace))
         layer = self._collapsed_layer(trace) if settled else ""
         return (self._collapse(trace, run, layer),) if layer else ()
+
+    def _raised(self, trace: Trace) -> tuple[int, float, float] | None:
+        """Return step, new learning rate and factor where a rise of the rate threw a steady run off its course."""
+        losses = trace.get(Statistic.LOSS).finite
+        sizes = np.abs(losses.values)
+        for i in range(self.steady, len(sizes)):
+            if not 0 < self.thrown * float(sizes[i - self.steady : i].max()) < sizes[i]:
+                continue
+            at = int(losses.steps[i])
+            for name in trace.subjects(Statistic.LEARNING_RATE):
+                rates = trace.get(Statistic.LEARNING_RATE, name)
+                # Rates are read on steps that are looked at: the change may be seen somewhat after it was made.
+                near = rates.between(at - self.steady, at + self.unseen)
+                before = rates.between(0, at - self.steady - 1).last()
+                if len(near) and near.values.max() > self.raised * before:
+                    return at, float(near.values.max()), float(near.values.max() / before)
+            return None
+        return None
+
+    def _rate_finding(self, trace: Trace, run: Progress, step: int, rate: float, factor: float) -> Finding:
+        text, key, values = self.say(
+            "raised",
+            step=str(step),
+            factor=number(factor),
+            best=number(float(np.min(trace.get(Statistic.LOSS).finite.between(0, step).values))),
+            last=number(run.last),
+        )
+        optimizer = next(iter(active_optimizers(trace)), None)
+        return Finding(
+            rule=self.id,
+            severity=Severity.ERROR,
+            message=text,
+            first_step=step,
+            last_step=max(0, trace.steps - 1),
+            source=lines(optimizer.source if optimizer else None),
+            evidence=(Evidence("rise of the learning rate", factor, self.raised, "1"),),
+            cause=self.cause(CauseKind.LEARNING_RATE_HIGH, 1.0, "cause-learning-rate", rate=number(rate)),
+            message_key=key,
+            values=values,
+        )
 
     def _large(self, updates: tuple[Update, ...], rise: float) -> Update | None:
         """Return the first update above the bound, or the largest where all are sizeable; None where neither is."""
