@@ -28,9 +28,10 @@ class VanishingGradient(AbstractRule):
 
     What it measures:
         Across depth: ``A``, log10 of the gradient's size at the first layer's output over that at the last layer's, in
-        decades, on the probes of the later half of the run (of a run that goes nowhere, on all but the first); what the optimizer in use makes of it (updates of the
-        starved layers, share of epsilon, signal left to learn from); and whether the loss has left the level of a
-        guess. Across time: the same from the last to the first time step of a recurrent layer.
+        decades, on the probes of the later half of the run (of a run that goes nowhere, on all but the first); what
+        the optimizer in use makes of it (updates of the starved layers, share of epsilon, signal left to learn from);
+        and whether the loss has left the level of a guess. Across time: the same from the last to the first time step
+        of a recurrent layer.
 
     Why it hurts:
         Early layers get no usable gradient. They stay as they were initialised and hand noise on to the layers that do
