@@ -228,17 +228,21 @@ class Interceptor:
         @functools.wraps(scale)
         def watched_scale(self: Any, outputs: Any) -> Any:
             result = scale(self, outputs)
-            handler.scaled(self, outputs, result)
+            if self.is_enabled():
+                handler.scaled(self, outputs, result)
             return result
 
         @functools.wraps(unscale)
         def watched_unscale(self: Any, optimizer: Optimizer) -> Any:
             result = unscale(self, optimizer)
-            handler.unscaled(optimizer)
+            if not handler.idle:
+                handler.unscaled(optimizer)
             return result
 
         @functools.wraps(step)
         def watched_step(self: Any, optimizer: Optimizer, *args: Any, **kwargs: Any) -> Any:
+            if handler.idle or not self.is_enabled():  # a disabled scaler only passes the step on
+                return step(self, optimizer, *args, **kwargs)
             handler.before_scaler_step(self, optimizer)
             result = step(self, optimizer, *args, **kwargs)
             handler.after_scaler_step(self, optimizer)
