@@ -10,7 +10,7 @@ _BASE_SHARE, _LIGHT_SHARE, _DEEP_SHARE = 0.25, 0.3, 0.45  # of the budget, for t
 _LONGEST_LIGHT, _LONGEST_DEEP = 500, 20_000  # steps between two looks at most
 _LONGEST_REST = 1024  # steps in a row of which only the loss is seen, at most
 _SPACING = 3  # of the early probes: each comes this many times later than the last
-_BORROWED_PROBES, _BORROWED_SECONDS = 8, 0.06  # early deep probes go beyond the budget, within these
+_BORROWED_PROBES, _BORROWED_SECONDS = 8, 0.045  # early deep probes go beyond the budget, within these
 _RECENT = 9  # samples whose median is believed: one preemption must not blind us
 
 

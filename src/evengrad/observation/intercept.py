@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 import sys
 import types
 import warnings
@@ -15,7 +16,6 @@ from torch.optim import Optimizer
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 from torch.utils.hooks import RemovableHandle
 
-from evengrad.observation.fuse import dispatch_mode_active
 from evengrad.observation.sources import is_user_file
 
 Function = Callable[..., Any]
@@ -146,11 +146,18 @@ class Interceptor:
 
     def _patch_backward(self, handler: Handler) -> None:
         backward, grad = torch.autograd.backward, torch.autograd.grad
+        glances, modes = handler.glances, torch._C._len_torch_dispatch_stack
 
         @functools.wraps(backward)
         def watched_backward(tensors: Any, *args: Any, **kwargs: Any) -> Any:
             if handler.idle:
-                if _glanced(handler, tensors):
+                # Written out: on steps this short a further call would be felt.
+                try:
+                    value = math.nan if modes() else tensors.item()
+                except (AttributeError, RuntimeError):  # not one number: attend to it
+                    value = math.nan
+                if value - value == 0.0:
+                    glances.append(value)
                     return backward(tensors, *args, **kwargs)
                 handler.wake()
             if torch.compiler.is_compiling():
@@ -314,20 +321,6 @@ def _before(original: Function, handler: Handler, tell: Callable[[Any], None]) -
         return original(self, *args, **kwargs)
 
     return watched
-
-
-def _glanced(handler: Handler, root: Any) -> bool:
-    """Keep a glance at the loss of an unattended step; returns False when it is not a finite number."""
-    if dispatch_mode_active():
-        return False
-    try:
-        value = root.item()
-    except (AttributeError, RuntimeError):
-        return False
-    if value - value == 0.0:
-        handler.glances.append(value)
-        return True
-    return False
 
 
 def _step_hooks(handler: Handler) -> tuple[Function, Function]:

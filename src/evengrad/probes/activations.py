@@ -15,7 +15,7 @@ from evengrad.probes._sizes import number, thinned
 
 _SATURATED_BELOW = 0.05  # of the largest derivative; research criterion for sigmoid and tanh, own choice for others
 
-_SAMPLE = 1 << 17  # entries of one activation that are looked at: whole samples, evenly spaced
+_SAMPLE = 1 << 15  # entries of one activation that are looked at: whole samples, evenly spaced
 
 
 def _differentiate(function: Callable[[Tensor], Tensor], inputs: Tensor) -> Tensor:

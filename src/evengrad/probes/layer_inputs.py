@@ -12,7 +12,7 @@ from evengrad.core.statistic import Statistic
 from evengrad.probes._base import AbstractNodeProbe, NodeView, Reading
 from evengrad.probes._sizes import number, thinned
 
-_SAMPLE = 1 << 17  # entries of one layer's input that are looked at: whole samples, evenly spaced
+_SAMPLE = 1 << 14  # entries of one layer's input that are looked at: whole samples, evenly spaced
 
 
 class LayerInputs(AbstractNodeProbe):
