@@ -144,6 +144,14 @@ def test_moderate_growth_needs_a_run_that_comes_to_grief() -> None:
     assert len(RULE.judge(classifier(builder, lambda s: 2.3 * 1.2**s).build())) == 1
 
 
+def test_time_steps_that_explode_only_after_long_updates_are_blamed_on_the_learning_rate() -> None:
+    builder = recurrent(mlp(2, optimizer="Adam"), 0.5, steps=(0, 1)).series(Statistic.UPDATE_RATIO, "net.0.weight", 3.0)
+    (finding,) = RULE.judge(classifier(recurrent(builder, 20.0, steps=(27, 81)), stuck()).build())
+    assert finding.cause is not None
+    assert finding.cause.kind is CauseKind.LEARNING_RATE_HIGH
+    assert finding.first_step == 27
+
+
 def test_a_spike_at_the_end_is_no_climb() -> None:
     builder = mlp(4).series(Statistic.GRAD_NORM, "", lambda s: 1e5 if s == 299 else 1.0)
     assert RULE.judge(regression(builder, lambda s: 50.0 if s == 299 else 0.5).build()) == ()

@@ -184,6 +184,32 @@ def test_raw_inputs_that_saturate_the_first_layer_are_blamed_on_the_data() -> No
     assert finding.cause.kind is CauseKind.INPUT_SCALE
 
 
+def test_a_gradient_that_training_lost_is_blamed_on_the_learning_rate() -> None:
+    builder = mlp(10).per_layer(Statistic.GRAD_RMS, first=1e-12, last=1e-3)
+    builder.series(Statistic.UPDATE_RATIO, "net.4.weight", 0.5)
+    chain((1, 4, 64, 128), chain((0,), builder, activation=-1.3, weight=1.0), activation=-6.0, weight=-2.0)
+    (finding,) = RULE.judge(classifier(builder, stuck()).build())
+    assert finding.cause is not None
+    assert (finding.cause.kind, finding.cause.share) == (CauseKind.LEARNING_RATE_HIGH, 1.0)
+    assert finding.first_step == 1
+
+
+def test_weights_that_decay_away_are_blamed_themselves() -> None:
+    builder = mlp(10).per_layer(Statistic.GRAD_RMS, first=1e-12, last=1e-3)
+    for site in builder.trace.layers:
+        builder.series(Statistic.WEIGHT_RMS, site.parameters[0], lambda step: 0.1 * 0.98**step)
+    chain((64, 128), chain((0,), builder, activation=-1.3, weight=1.0), activation=-1.3, weight=-7.0)
+    (finding,) = RULE.judge(classifier(builder, stuck()).build())
+    assert finding.cause is not None
+    assert finding.cause.kind is CauseKind.WEIGHT_SCALE_SMALL
+
+
+def test_memory_that_returns_too_late_for_a_run_that_fails_was_too_short() -> None:
+    builder = recurrent(mlp(2, "Tanh", "Adam"), -18.0, steps=(0, 1, 4, 16, 64))
+    recurrent(builder, -2.0, steps=(140, 150, 160, 170, 180, 190, 200, 220, 240, 260, 280, 299))
+    assert len(RULE.judge(classifier(builder, stuck(1.386), classes=4).build())) == 1
+
+
 def test_short_memory_is_a_fault_only_when_the_run_goes_nowhere() -> None:
     assert RULE.judge(classifier(recurrent(mlp(2, "Tanh", "Adam"), -16.0), falling()).build()) == ()
     assert len(RULE.judge(forgetful_rnn())) == 1

@@ -10,25 +10,23 @@ from evengrad.core.info import SiteInfo, SourceLine
 from evengrad.core.ledger import EntryKind, Ledger
 from evengrad.core.statistic import Statistic
 from evengrad.core.trace import Trace
-from evengrad.rules._late import late_step
+from evengrad.rules._late import typical
 
 
 @dataclass(frozen=True)
 class Depth:
     """The ledgers of one optimizer's backward passes.
 
-    ``ledgers`` are all whose norms are finite, ``judged`` those that count, ``typical`` the one of them with the median
-    attenuation (of two, the lower).
+    ``ledgers`` are all whose norms are finite, by step; ``typical`` is the one that speaks for the run.
     """
 
     optimizer: int
     ledgers: tuple[Ledger, ...]
-    judged: tuple[Ledger, ...]
     typical: Ledger
 
     @property
     def attenuation(self) -> float:
-        """Median attenuation over the probes that count, in decades."""
+        """Attenuation that speaks for the run, in decades."""
         return self.typical.attenuation
 
     @property
@@ -52,8 +50,8 @@ def depths(trace: Trace, *, failing: bool = False, in_time: bool = False) -> tup
 
     Args:
         trace: The run.
-        failing: The run goes nowhere: all probes after step 0 count, since what kept it from learning may have changed
-            by now. Otherwise only those of the later half count: what is gone by then was a beginning.
+        failing: The run goes nowhere: what held for a part of it counts, since it may have kept the run from learning.
+            Otherwise only what holds in the later half: what is gone by then was a beginning.
         in_time: Take the paths that reuse a weight step after step (hand-written recurrence) in place of the others.
     """
     found = []
@@ -66,10 +64,8 @@ def depths(trace: Trace, *, failing: bool = False, in_time: bool = False) -> tup
         ]  # fmt: skip
         usable.sort(key=lambda ledger: ledger.step)
         if usable:
-            begin = min(1, usable[-1].step) if failing else late_step([ledger.step for ledger in usable])
-            judged = tuple(ledger for ledger in usable if ledger.step >= begin)
-            ranked = sorted(judged, key=lambda ledger: ledger.attenuation)
-            found.append(Depth(optimizer, tuple(usable), judged, ranked[(len(ranked) - 1) // 2]))
+            steps, values = [x.step for x in usable], [x.attenuation for x in usable]
+            found.append(Depth(optimizer, tuple(usable), usable[typical(steps, values, failing=failing)]))
     return tuple(found)
 
 

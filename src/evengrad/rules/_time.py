@@ -11,7 +11,7 @@ import numpy as np
 from evengrad.core.info import SourceLine
 from evengrad.core.trace import Trace
 from evengrad.rules._depth import depths
-from evengrad.rules._late import late_step
+from evengrad.rules._late import typical
 
 _FEWEST_STEPS = 6  # in time: below, a third of the sequence is one step
 _LEAST = -45.0  # decades: float32 ends here; a gradient that is exactly 0 counts as this
@@ -21,17 +21,34 @@ _LEAST = -45.0  # decades: float32 ends here; a gradient that is exactly 0 count
 class TimeDecay:
     """How the gradient changes from the last time step of a recurrent layer to the first, in decades (negative: falls).
 
-    ``decades`` is the median over the probes that count (of two, the lower), ``largest`` the highest at any probe,
-    ``first_step`` the first optimizer step with at least half as much as ``decades``.
+    ``points`` are the optimizer steps of the probes and what each showed; ``decades`` speaks for the run.
     """
 
     module: str
     length: int
+    points: tuple[tuple[int, float], ...]
     decades: float
-    largest: float
-    first_step: int
-    last_step: int
     source: SourceLine | None = None
+
+    @property
+    def start(self) -> float:
+        """Decades at the first probe."""
+        return self.points[0][1]
+
+    @property
+    def largest(self) -> float:
+        """The highest decades at any probe."""
+        return max(value for _, value in self.points)
+
+    @property
+    def last_step(self) -> int:
+        """Step of the last probe."""
+        return self.points[-1][0]
+
+    def since(self, bound: float) -> int:
+        """Return the first step at which a probe lies beyond the bound (below a negative, above a positive one)."""
+        beyond = (step for step, value in self.points if (value <= bound if bound < 0 else value >= bound))
+        return next(beyond, self.last_step)
 
 
 def profile_decades(norms: Sequence[float]) -> float:
@@ -57,28 +74,28 @@ def time_decays(trace: Trace, *, failing: bool = False) -> tuple[TimeDecay, ...]
 
     Args:
         trace: The run.
-        failing: The run goes nowhere: all probes after step 0 count, not only those of the later half.
+        failing: The run goes nowhere: what held for a part of it counts, not only what holds in the later half.
 
     Returns:
         One decay per recurrent layer.
     """
     found = []
     for module in dict.fromkeys(profile.module for profile in trace.time_profiles):
-        points = [
+        shown = [
             (profile.step, value, len(profile.norms), profile.source)
             for profile in sorted(trace.time_profiles, key=lambda profile: profile.step)
             if profile.module == module and not math.isnan(value := profile_decades(profile.norms))
         ]
-        if points:
-            steps, values = [point[0] for point in points], [point[1] for point in points]
-            found.append(_decay(module, max(point[2] for point in points), (steps, values), points[-1][3], failing))
+        if shown:
+            points = tuple((step, value) for step, value, _, _ in shown)
+            found.append(_decay(module, max(point[2] for point in shown), points, shown[-1][3], failing))
     if found:
         return tuple(found)
     return tuple(
         _decay(
             depth.typical.first,
             depth.typical.steps_in_time,
-            ([ledger.step for ledger in depth.ledgers], [max(_LEAST, x.attenuation) for x in depth.ledgers]),
+            tuple((ledger.step, max(_LEAST, ledger.attenuation)) for ledger in depth.ledgers),
             next((entry.source for entry in depth.typical.entries if entry.source), None),
             failing,
         )
@@ -87,16 +104,8 @@ def time_decays(trace: Trace, *, failing: bool = False) -> tuple[TimeDecay, ...]
 
 
 def _decay(
-    module: str, length: int, measured: tuple[list[int], list[float]], source: SourceLine | None, failing: bool
+    module: str, length: int, points: tuple[tuple[int, float], ...], source: SourceLine | None, failing: bool
 ) -> TimeDecay:
-    """Return the decay that a row of measurements (steps, decades) shows."""
-    steps, values = measured
-    begin = min(1, steps[-1]) if failing else late_step(steps)
-    judged = sorted(value for step, value in zip(steps, values, strict=True) if step >= begin)
-    decades = judged[(len(judged) - 1) // 2]
-    since = (
-        step
-        for step, value in zip(steps, values, strict=True)
-        if value * decades > 0 and 2 * abs(value) >= abs(decades)
-    )
-    return TimeDecay(module, length, decades, max(values), next(since, steps[-1]), steps[-1], source)
+    """Return the decay that a row of measurements shows."""
+    steps, values = [step for step, _ in points], [value for _, value in points]
+    return TimeDecay(module, length, points, values[typical(steps, values, failing=failing)], source)

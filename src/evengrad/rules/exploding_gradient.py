@@ -17,6 +17,7 @@ from evengrad.rules._blame import blame
 from evengrad.rules._depth import Depth, depths, parameters, potentials, source_lines
 from evengrad.rules._growth import Growth, growth
 from evengrad.rules._progress import Progress, State, progress
+from evengrad.rules._rate import highest_rate, wreck
 from evengrad.rules._time import TimeDecay, time_decays
 from evengrad.rules._weights import largest_updates, weight_growth
 from evengrad.rules._words import lines, number, place
@@ -58,8 +59,6 @@ class ExplodingGradient(AbstractRule):
             (theory
             page: ratio to the running median up to 9.7).
         loss_steps: growth of the loss, decades. Own choice: ten times above its lowest level and still rising.
-        band: attenuation at the start, decades, within which an initialisation is sound. Theory page: [-2.86, +1.60].
-        update: relative update, "1", above which the learning rate is too high. Theory page: 0.3.
         input_rms: size of the data, "x", above which it is the data that overfeeds the first layer. Theory page: 10.
 
     Source:
@@ -72,8 +71,6 @@ class ExplodingGradient(AbstractRule):
     time: float = 3.0
     steps: float = 3.0
     loss_steps: float = 1.0
-    band: tuple[float, float] = (-3.0, 1.7)
-    update: float = 0.3
     input_rms: float = 10.0
 
     messages: ClassVar[Mapping[str, str]] = {
@@ -160,8 +157,8 @@ class ExplodingGradient(AbstractRule):
 
     def _depth_cause(self, trace: Trace, depth: Depth, ledger: Ledger) -> Cause:
         """Put the ledger's blame into words; what began sound was blown up by its updates."""
-        start = depth.ledgers[0].attenuation
-        if self.band[0] <= start <= self.band[1] and (rate := self._rate_cause(trace, start)) is not None:
+        rate = self._rate_cause(trace, depth.ledgers[0].attenuation)
+        if rate is not None:
             return rate
         reason = blame(ledger)
         common = {
@@ -180,15 +177,13 @@ class ExplodingGradient(AbstractRule):
         return self.cause(kind, reason.share, "cause-depth", layers=str(ledger.layers), **common)
 
     def _rate_cause(self, trace: Trace, start: float) -> Cause | None:
-        """Return the learning rate as cause when updates were too large for the weights, or None."""
-        ratio = max((update.ratio for update in largest_updates(trace)), default=0.0)
-        rates = [trace.get(Statistic.LEARNING_RATE, name).finite for name in trace.subjects(Statistic.LEARNING_RATE)]
-        rate = number(max((float(rate.values.max()) for rate in rates if len(rate)), default=math.nan))
-        if ratio > self.update:
-            values = {"start": f"{start:+.1f}", "ratio": number(ratio), "rate": rate}
+        """Return the learning rate as cause where a network that began sound met updates too large for it, or None."""
+        hit = wreck(trace, start)
+        if hit is not None and hit.evident:
+            values = {"start": f"{start:+.1f}", "ratio": number(hit.ratio), "rate": number(hit.rate)}
             return self.cause(CauseKind.LEARNING_RATE_HIGH, 1.0, "cause-rate", **values)
-        if weight_growth(trace)[0] > 1.0:
-            return self.cause(CauseKind.LEARNING_RATE_HIGH, 1.0, "cause-rate-plain", rate=rate)
+        if hit is not None and weight_growth(trace)[0] > 1.0:
+            return self.cause(CauseKind.LEARNING_RATE_HIGH, 1.0, "cause-rate-plain", rate=number(hit.rate))
         return None
 
     def _across_time(self, trace: Trace, decay: TimeDecay, run: Progress) -> Finding | None:
@@ -206,13 +201,14 @@ class ExplodingGradient(AbstractRule):
             rule=self.id,
             severity=severity,
             message=text,
-            first_step=decay.first_step,
+            first_step=decay.since(self.time),
             last_step=decay.last_step,
             modules=(decay.module,),
             parameters=parameters(trace, (decay.module,)),
             source=lines(*source_lines(trace, (decay.module,)), decay.source),
             evidence=(Evidence("gradient across time", decades, self.time, "decades", decay.module),),
-            cause=self.cause(CauseKind.RECURRENT_JACOBIAN, 1.0, "cause-recurrent", factor=per_step),
+            cause=self._rate_cause(trace, decay.start)
+            or self.cause(CauseKind.RECURRENT_JACOBIAN, 1.0, "cause-recurrent", factor=per_step),
             message_key=key,
             values=values,
         )
@@ -255,14 +251,8 @@ class ExplodingGradient(AbstractRule):
             return self.cause(CauseKind.INPUT_SCALE, 1.0, "cause-input", size=number(size))
         starts = [depth.ledgers[0].attenuation for depth in depths(trace)]
         start = starts[0] if starts else math.nan
-        rate = self._rate_cause(trace, start)
-        if rate is not None or not (starts and self.band[0] <= start <= self.band[1]):
-            return rate
-        return self._plain_rate(trace)
-
-    def _plain_rate(self, trace: Trace) -> Cause:
-        rate = trace.get(Statistic.LEARNING_RATE, "0/0").first()
-        return self.cause(CauseKind.LEARNING_RATE_HIGH, 1.0, "cause-rate-plain", rate=number(rate))
+        plain = self.cause(CauseKind.LEARNING_RATE_HIGH, 1.0, "cause-rate-plain", rate=number(highest_rate(trace)))
+        return self._rate_cause(trace, start) or (plain if wreck(trace, start) is not None else None)
 
 
 RULE = ExplodingGradient()

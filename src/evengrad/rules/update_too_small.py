@@ -15,6 +15,7 @@ from evengrad.core.trace import Trace
 from evengrad.rules._base import AbstractRule, Values
 from evengrad.rules._late import late_median
 from evengrad.rules._progress import State, progress
+from evengrad.rules._rate import highest_rate
 from evengrad.rules._words import lines, number, percent
 
 _ZERO = 1e-6  # a parameter of this size began at zero, and its first updates made it
@@ -86,7 +87,7 @@ class UpdateTooSmall(AbstractRule):
         far = ratio * trace.steps  # of a matrix: biases of the last layer move before all else
         if _fastest(trace) >= self.ratio or far >= self.travel:
             return None
-        rate = number(_highest_rate(trace))
+        rate = number(highest_rate(trace))
         values = {"ratio": number(ratio), "steps": number(trace.steps), "parameter": name, "travel": number(far)}
         said = self.say("none", rate=rate) if ratio == 0 else self.say("tiny", **values)
         evidence = (
@@ -219,12 +220,6 @@ def _rate_rises(trace: Trace) -> bool:
         if len(rates) > 1 and rates.last() > 1.5 * rates.first() and rates.last() >= rates.values.max():
             return True
     return False
-
-
-def _highest_rate(trace: Trace) -> float:
-    """Return the highest learning rate of the run; nan when none is known."""
-    rates = [trace.get(Statistic.LEARNING_RATE, group).finite for group in trace.subjects(Statistic.LEARNING_RATE)]
-    return max((float(rate.values.max()) for rate in rates if len(rate)), default=math.nan)
 
 
 RULE = UpdateTooSmall()

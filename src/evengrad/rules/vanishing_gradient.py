@@ -18,6 +18,7 @@ from evengrad.rules._copies import copied_layers
 from evengrad.rules._dead import dead_sites, zero_weights
 from evengrad.rules._depth import Depth, depths, parameters, shown, sites, source_lines, starved
 from evengrad.rules._progress import Progress, State, progress
+from evengrad.rules._rate import weight_shrinkage, wreck
 from evengrad.rules._time import TimeDecay, time_decays
 from evengrad.rules._words import lines, number, place
 
@@ -51,6 +52,9 @@ class VanishingGradient(AbstractRule):
         time: attenuation across the sequence, decades. Theory page: trained -2.86 (GRU), failed -12 and below; -4 as
             for depth.
         hardly: share of the loss gone, "1", up to which a run with twice that attenuation is warned. Own choice.
+        fell: decades lost since the first probe, from which on training is to blame. Own choice: two of the four.
+        shrunk: decades by which weights have shrunk, above which they lost the gradient themselves (strong decay). Own
+            choice: a fifth of their size, which ten layers turn into one decade.
         limits: when an optimizer feels it; see :class:`evengrad.rules._consequence.Limits`.
         input_rms: size of the data, "x", outside which saturation of the first activation is the data's fault. Theory
             page, criteria: [0.1, 10].
@@ -64,6 +68,8 @@ class VanishingGradient(AbstractRule):
     severe: float = -4.0
     time: float = -4.0
     hardly: float = 0.25
+    fell: float = 2.0
+    shrunk: float = 0.1
     limits: Limits = field(default_factory=Limits)
     input_rms: float = 10.0
 
@@ -100,6 +106,8 @@ class VanishingGradient(AbstractRule):
         "cause-blocked-activation": "{operation} at `{module}` is so saturated that its derivative is exactly 0",
         "cause-zero-signal": "the gradient is exactly 0 when it reaches `{module}`",
         "cause-precision": "the gradient underflows to 0 where `{module}` converts between number formats",
+        "cause-rate": "the gradient was sound at first ({start} decades across depth); training lost it, with updates "
+        "of up to {ratio} times a weight's size at a learning rate of {rate}",
         "cause-input": "the data has size {size}, so that {operation} after `{module}` saturates and takes {taken} "
         "decades",
     }
@@ -114,11 +122,9 @@ class VanishingGradient(AbstractRule):
         ]
         if found:
             return tuple(found)
-        return tuple(
-            self._across_time(trace, decay, run)
-            for decay in time_decays(trace, failing=run.failing)
-            if self._forgets(decay, run)
-        )
+        hardly = run.state is State.LEARNING and run.gone < self.hardly
+        decays = time_decays(trace, failing=run.failing or hardly)
+        return tuple(self._across_time(trace, decay, run) for decay in decays if self._forgets(decay, run))
 
     def _across_depth(self, trace: Trace, depth: Depth, run: Progress) -> Finding | None:
         """Judge one chain of layers."""
@@ -199,9 +205,9 @@ class VanishingGradient(AbstractRule):
             "rest": _signed(reason.rest),
             "operation": reason.operation or "-",
         }
-        fed = self._saturated_by_data(trace, depth, reason)
-        if fed is not None:
-            return fed
+        other = self._saturated_by_data(trace, depth, reason) or self._lost_in_training(trace, depth)
+        if other is not None:
+            return other
         if reason.kind is CauseKind.ACTIVATION_DERIVATIVE:
             bounded = reason.operation.lower() in ("sigmoid", "hardsigmoid", "softplus", "logsigmoid")
             return self.cause(reason.kind, reason.share, "cause-activation" if bounded else "cause-saturated", **common)
@@ -242,6 +248,16 @@ class VanishingGradient(AbstractRule):
             CauseKind.INPUT_SCALE, share, "cause-input", size=number(size), module=place(trace, ledger.first), **values
         )
 
+    def _lost_in_training(self, trace: Trace, depth: Depth) -> Cause | None:
+        """Return the learning rate as cause where the gradient was sound at first, unless the weights have shrunk."""
+        start = depth.ledgers[0].attenuation
+        hit = wreck(trace, start)
+        fell = depth.ledgers[0].step == 0 and depth.attenuation <= start - self.fell
+        if hit is None or not fell or (not hit.evident and weight_shrinkage(trace) > self.shrunk):
+            return None
+        values = {"start": f"{start:+.1f}", "rate": number(hit.rate), "ratio": number(hit.ratio)}
+        return self.cause(CauseKind.LEARNING_RATE_HIGH, 1.0 if hit.evident else 0.5, "cause-rate", **values)
+
     def _forgets(self, decay: TimeDecay, run: Progress) -> bool:
         """Return whether a recurrent layer's memory is too short for a run that goes nowhere, or hardly anywhere."""
         hardly = run.state is State.LEARNING and run.gone < self.hardly and decay.decades <= 2 * self.time
@@ -256,7 +272,7 @@ class VanishingGradient(AbstractRule):
             rule=self.id,
             severity=Severity.ERROR if run.failing else Severity.WARNING,
             message=text,
-            first_step=decay.first_step,
+            first_step=decay.since(self.time),
             last_step=decay.last_step,
             modules=(decay.module,),
             parameters=parameters(trace, (decay.module,)),
