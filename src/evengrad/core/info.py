@@ -19,7 +19,7 @@ class SourceLine:
 class ModuleInfo:
     """A module of the model, or the model itself (``name == ""``).
 
-    ``defined`` is where the user's code constructed it, ``called`` where the user's code called it.
+    ``defined`` is where the user's code constructed it, ``called`` where it first called it with gradients enabled.
     """
 
     name: str

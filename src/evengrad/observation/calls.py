@@ -86,7 +86,8 @@ class CallRecorder:
             if _in_backward() != -1 or torch._C._get_tracing_state() is not None:
                 return
             self._registry.add(module)
-            if not self._registry.was_called(module):
+            # Under no_grad a module is used, but not meant to learn.
+            if torch.is_grad_enabled() and not self._registry.was_called(module):
                 self._registry.note_call(module, calling_line())
             self._stack.append(Call(module, _sequence_number(), parent=self._stack[-1] if self._stack else None))
         except Exception as error:
