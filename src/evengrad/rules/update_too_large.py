@@ -62,8 +62,9 @@ class UpdateTooLarge(AbstractRule):
             same (theory page: warn below 1e-5). Own choice of the former.
         thrown: loss of a step over the largest of the ``steady`` ones before it, "1"; healthy spikes reach 9.7 (theory
             page).
-        raised: rise of the learning rate, "1", that explains it; ``unseen``: steps after which it may be seen. Own
-            choice.
+        raised: rise of the learning rate, "1", that explains it. Own choice.
+        steady: steps before the jump that are compared with it. Own choice.
+        unseen: steps after which the rise may be noticed, since rates are read on light steps only. Own choice.
         ramp: part of the largest early learning rate, "1", above which the first one is no warm-up. Own choice.
 
     Source:
