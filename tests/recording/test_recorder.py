@@ -256,6 +256,7 @@ FORKS = """
 
 
 @posix
+@pytest.mark.slow
 def test_in_a_forked_child_the_recorder_does_nothing_and_in_the_parent_it_goes_on(tmp_path: Path) -> None:
     done = run(FORKS, tmp_path)
     assert done.stderr == ""

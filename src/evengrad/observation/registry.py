@@ -10,7 +10,7 @@ from types import FrameType
 from torch import Tensor, nn
 
 from evengrad.core.info import ModuleInfo, SourceLine
-from evengrad.observation.sources import is_user_file, line_of
+from evengrad.observation.sources import is_user_file, line_of, variables_of
 
 _WRAPPERS = {
     "OptimizedModule": "_orig_mod",
@@ -183,7 +183,7 @@ def _descendants(modules: list[nn.Module]) -> set[int]:
 
 def _visible(frame: FrameType) -> Iterator[tuple[str, object]]:
     """Yield the variables of a frame, and the attributes of the object whose method it runs."""
-    local = dict(frame.f_locals)
+    local = variables_of(frame)
     yield from local.items()
     owner = local.get("self")
     if owner is not None and not isinstance(owner, nn.Module):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import linecache
 import os
 import re
@@ -33,6 +34,16 @@ def is_user_file(filename: str) -> bool:
     return not path.startswith(_LIBRARY)
 
 
+def variables_of(frame: FrameType) -> dict[str, object]:
+    """Return the variables of a frame, without leaving the frame a copy that keeps alive what the user deletes."""
+    seen = frame.f_locals
+    found = dict(seen)
+    # Before Python 3.13 a function's frame keeps this very dictionary; emptying it changes no variable.
+    if type(seen) is dict and frame.f_code.co_flags & inspect.CO_OPTIMIZED:
+        seen.clear()
+    return found
+
+
 def line_of(filename: str, number: int) -> SourceLine:
     """Return a line of a file, its text included; the file relative to the working directory where it lies below."""
     text = linecache.getline(filename, number).strip()[:200]
@@ -54,7 +65,7 @@ def calling_line(skip_constructor_of: object | None = None) -> tuple[str, int] |
         code = frame.f_code
         own = is_user_file(code.co_filename)
         if own and skip_constructor_of is not None and code.co_name == "__init__" and code.co_varnames:
-            own = frame.f_locals.get(code.co_varnames[0]) is not skip_constructor_of
+            own = variables_of(frame).get(code.co_varnames[0]) is not skip_constructor_of
         if own:
             return code.co_filename, frame.f_lineno
         frame = frame.f_back
