@@ -102,7 +102,7 @@ EXPECTED: dict[str, Expected] = {
 }
 
 # The default suite runs these; the others are marked slow. One of each kind that once was a trap somewhere.
-QUICK_ALONE = ("argparse_main", "exception_backward_twice", "late_import", "mp_fork_children", "package_demo")
+QUICK_ALONE = ("argparse_main", "exception_backward_twice", "late_import", "mp_fork_children")
 QUICK_TOGETHER = (
     "adam_closure",
     "autocast_bf16",
