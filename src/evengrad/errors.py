@@ -6,6 +6,7 @@ EvengradError
 ├── TraceError          a trace lacks what was asked of it
 ├── RunFolderError      a run folder or report cannot be read (exit code 3)
 │   └── SchemaError     a file carries another schema than expected
+├── PatchError          a change cannot be written into the source safely; says what to write by hand
 └── WatchError          a live run cannot be watched
 """
 
@@ -38,6 +39,10 @@ class RunFolderError(EvengradError):
 
 class SchemaError(RunFolderError):
     """A file carries another schema than the one expected."""
+
+
+class PatchError(EvengradError):
+    """A change cannot be written into the source safely; the message says what to write by hand."""
 
 
 class WatchError(EvengradError):
