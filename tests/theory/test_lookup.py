@@ -129,8 +129,8 @@ def test_single_precision_inside_a_callable_is_tolerated() -> None:
     ("wrong", "message"),
     [
         (
-            "nope",
-            r"unknown activation 'nope' \(known: celu, elu, .*tanhshrink, threshold; or package.module:function\)",
+            "xyzzy",
+            r"unknown activation 'xyzzy' \(known: celu, elu, .*tanhshrink, threshold; or package.module:function\)",
         ),
         ("softmax", "softmax is not element-wise"),
         ("SwiGLU", "SwiGLU is not element-wise"),
@@ -187,3 +187,63 @@ def test_theory_needs_no_torch() -> None:
 
 def test_known_activations_are_named_by_name() -> None:
     assert all(as_activation(name).name == name for name in known_activations())
+
+
+@pytest.mark.parametrize(
+    ("spelling", "label"),
+    [
+        ("leaky_relu:0.2", "leaky_relu(negative_slope=0.2)"),
+        ("nn.Softplus(beta=2)", "softplus(beta=2, threshold=20.0)"),
+        ("torch.nn.LeakyReLU(0.1)", "leaky_relu(negative_slope=0.1)"),
+        ("torch.nn.functional.gelu", "gelu(approximate=none)"),
+        ("F.hardtanh(-2, 2)", "hardtanh(min_val=-2, max_val=2)"),
+        ("hardtanh:-2,2", "hardtanh(min_val=-2, max_val=2)"),
+        ("torch.nn:GELU", "gelu(approximate=none)"),
+        ("torch.nn:LeakyReLU(0.3)", "leaky_relu(negative_slope=0.3)"),
+        ("torch.nn.functional:silu", "silu"),
+        ("gelu_new", "gelu(approximate=tanh)"),
+        ("Hard-Sigmoid", "hardsigmoid"),
+        ("lrelu", "leaky_relu(negative_slope=0.01)"),
+    ],
+)
+def test_usual_spellings_are_understood(spelling: str, label: str) -> None:
+    assert as_activation(spelling).label == label
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"), [("geluu", "'gelu'"), ("leakyrelu6", "'leaky_relu'"), ("sigmod", "'sigmoid'")]
+)
+def test_a_misspelt_name_gets_a_suggestion(typed: str, meant: str) -> None:
+    with pytest.raises(UsageError, match=f"did you mean .*{meant}"):
+        as_activation(typed)
+
+
+@pytest.mark.parametrize("text", ["gelu(approximate=__import__('os'))", "(lambda: 0)()", "a[0](1)", "gelu(*[1])"])
+def test_text_is_never_evaluated(text: str) -> None:
+    with pytest.raises(UsageError, match="expected an activation such as"):
+        as_activation(text)
+
+
+def test_what_a_users_module_does_is_said(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "theirs_fails.py").write_text("1 / 0\n")
+    (tmp_path / "theirs_exits.py").write_text("raise SystemExit(3)\n")
+    (tmp_path / "theirs_works.py").write_text(
+        "import numpy as np\n"
+        "class Scaled:\n"
+        "    def __init__(self, scale=1.0):\n        self.scale = scale\n"
+        "    def __call__(self, x):\n        return self.scale * np.tanh(x)\n"
+        "class Needy:\n    def __init__(self, scale):\n        pass\n"
+        "class Plain:\n    pass\n"
+    )
+    with pytest.raises(UsageError, match="importing 'theirs_fails' fails with ZeroDivisionError"):
+        as_activation("theirs_fails:f")
+    with pytest.raises(UsageError, match="importing 'theirs_exits' fails with SystemExit: 3"):
+        as_activation("theirs_exits:f")
+    assert moments(as_activation("theirs_works:Scaled"), 1.0).square == moments(as_activation(np.tanh), 1.0).square
+    doubled = moments(as_activation("theirs_works:Scaled(2.0)"), 1.0).square
+    assert doubled == pytest.approx(4 * moments(as_activation("tanh"), 1.0).square, rel=1e-10)
+    with pytest.raises(UsageError, match="'theirs_works:Needy' cannot be made: TypeError"):
+        as_activation("theirs_works:Needy")
+    with pytest.raises(UsageError, match="expected 'theirs_works:Plain' to give a callable, it gives a Plain"):
+        as_activation("theirs_works:Plain")

@@ -46,15 +46,13 @@ from evengrad.theory.mean_field import (
 )
 from evengrad.theory.normalisation import batch_norm_factor, layer_norm_factor
 from evengrad.theory.number_formats import NumberFormat, loss_scale, number_format, underflow_share
+from evengrad.theory.outlook import HOPELESS, DepthLimits, Outlook, TrainableDepth, trainable_depth
 from evengrad.theory.overview import (
-    DepthLimits,
     DepthScales,
     InitialisationRow,
     MeanFieldPicture,
-    TrainableDepth,
     compare_initialisations,
     picture,
-    trainable_depth,
 )
 from evengrad.theory.propagation import ChainLayer, Propagation, correlate, propagate, uniform_chain
 from evengrad.theory.quadrature import expectation, pair_expectation
@@ -77,6 +75,7 @@ from evengrad.theory.residual import (
 )
 
 __all__ = [
+    "HOPELESS",
     "Activation",
     "ActivationLike",
     "Branch",
@@ -96,6 +95,7 @@ __all__ = [
     "NullBand",
     "NumberFormat",
     "Obstacle",
+    "Outlook",
     "Phase",
     "Propagation",
     "Recurrence",

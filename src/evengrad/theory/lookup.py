@@ -7,8 +7,11 @@ import builtins
 import functools
 import importlib
 import inspect
+import logging
+import re
 import types
 from collections.abc import Callable, Mapping
+from difflib import get_close_matches
 from functools import lru_cache
 
 import numpy as np
@@ -20,11 +23,21 @@ from evengrad.theory._kinked import KINKED
 from evengrad.theory._smooth import SMOOTH
 from evengrad.theory.activation import Activation
 
+_log = logging.getLogger(__name__)
+
 ActivationLike = str | Callable[..., object] | Activation
 Parameters = tuple[tuple[str, float | str], ...]
 
 _BUILDERS = SMOOTH | KINKED
-_ALIASES = {"linear": "identity", "none": "identity", "swish": "silu", "relu2": "relu_squared", "hardsilu": "hardswish"}
+# Spellings of papers, of Keras and of Hugging Face; written without the characters that `_squeeze` removes.
+_ALIASES = {
+    "linear": "identity", "none": "identity", "swish": "silu", "swish1": "silu", "hardsilu": "hardswish",
+    "relu2": "relu_squared", "squaredrelu": "relu_squared", "lrelu": "leaky_relu", "leaky": "leaky_relu",
+    "logistic": "sigmoid", "sine": "sin", "hyperbolictangent": "tanh",
+}  # fmt: skip
+_TANH_GELU = ("gelutanh", "gelunew", "gelupytorchtanh", "gelufast", "tanhgelu")  # GELU with approximate="tanh"
+_PREFIX = re.compile(r"^(?:(?:torch\.)?nn\.(?:functional\.|modules\.activation\.)?|torch\.|F\.|functional\.)")
+_BRIEF = re.compile(r"(?P<name>[A-Za-z_][\w.-]*):(?P<values>[-+.\deE,]+)")  # "leaky_relu:0.2"
 _NOT_ELEMENTWISE = (
     "softmax", "softmin", "softmax2d", "log_softmax", "gumbel_softmax", "glu", "swiglu", "geglu", "reglu",
     "multihead_attention", "adaptive_log_softmax_with_loss", "maxout",
@@ -35,7 +48,7 @@ def _squeeze(name: str) -> str:
     return name.lower().replace("_", "").replace("-", "").replace(" ", "")
 
 
-_BY_SQUEEZED_NAME = {_squeeze(name): name for name in _BUILDERS} | _ALIASES
+_BY_SQUEEZED_NAME = {_squeeze(name): name for name in _BUILDERS} | _ALIASES | dict.fromkeys(_TANH_GELU, "gelu")
 _SQUEEZED_NOT_ELEMENTWISE = {_squeeze(name) for name in _NOT_ELEMENTWISE}
 
 
@@ -48,10 +61,10 @@ def as_activation(activation: ActivationLike, parameters: Mapping[str, float | s
     """Return the `Activation` that a name, a module, a function or any callable stands for.
 
     Args:
-        activation: A name with or without parameters (``"gelu"``, ``"LeakyReLU"``,
-            ``"leaky_relu(negative_slope=0.2)"``), ``"package.module:function"``, a ``torch.nn`` module or its class, a
-            function of ``torch`` or ``torch.nn.functional``, or any callable that maps arrays, tensors or single floats
-            element by element.
+        activation: A name with or without parameters (``"gelu"``, ``"nn.LeakyReLU(0.2)"``, ``"leaky_relu:0.2"``,
+            ``"F.softplus(beta=2)"``), ``"package.module:function"`` or ``"package.module:Class(0.2)"``, a ``torch.nn``
+            module or its class, a function of ``torch`` or ``torch.nn.functional``, or any callable that maps arrays,
+            tensors or single floats element by element. Text is parsed, never evaluated; naming a module imports it.
         parameters: Parameters by name, where ``activation`` does not carry them itself.
 
     Raises:
@@ -79,12 +92,21 @@ def as_activation(activation: ActivationLike, parameters: Mapping[str, float | s
 
 
 def _from_text(text: str, given: Parameters) -> Activation:
+    text = text.strip()
+    brief = _BRIEF.fullmatch(text)
+    if brief is not None and _is_known(brief["name"]):
+        return _from_text(f"{brief['name']}({brief['values']})", given)
     if ":" in text:
         return as_activation(_import(text), dict(given))
-    if "(" in text:
-        name, positional, keywords = _parse_call(text)
-        return _build(name, positional, (*keywords, *given))
-    return _build(text, (), given)
+    name, positional, keywords = _parse_call(text) if "(" in text else (text, (), ())
+    name = _PREFIX.sub("", name)
+    if _squeeze(name) in _TANH_GELU:
+        keywords = (("approximate", "tanh"), *keywords)
+    return _build(name, positional, (*keywords, *given))
+
+
+def _is_known(name: str) -> bool:
+    return _squeeze(_PREFIX.sub("", name)) in _BY_SQUEEZED_NAME
 
 
 def _from_object(activation: Callable[..., object], given: Parameters) -> Activation:
@@ -107,8 +129,7 @@ def _build(name: str, positional: tuple[float | str, ...], keywords: Parameters)
         )
     known = _BY_SQUEEZED_NAME.get(squeezed)
     if known is None:
-        choices = ", ".join(known_activations())
-        raise UsageError(f"unknown activation '{name}' (known: {choices}; or package.module:function)")
+        raise UsageError(_unknown(name, squeezed))
     signature = inspect.signature(_BUILDERS[known])
     try:
         bound = signature.bind(*positional, **dict(keywords))
@@ -126,29 +147,62 @@ def _construct(known: str, arguments: Parameters) -> Activation:
     return Activation(known, value, derivative, tuple(sorted(kinks)), jumps, arguments)
 
 
+def _unknown(name: str, squeezed: str) -> str:
+    close = get_close_matches(squeezed, _BY_SQUEEZED_NAME, n=3, cutoff=0.6)
+    likely = " or ".join(f"'{found}'" for found in dict.fromkeys(_BY_SQUEEZED_NAME[found] for found in close))
+    hint = f"; did you mean {likely}?" if likely else ""
+    return f"unknown activation '{name}'{hint} (known: {', '.join(known_activations())}; or package.module:function)"
+
+
 def _parse_call(text: str) -> tuple[str, tuple[float | str, ...], Parameters]:
+    """Read ``name(1, beta=2)`` without evaluating anything: the name may have dots, the parameters are literals."""
     try:
         tree = ast.parse(text, mode="eval").body
-        if not isinstance(tree, ast.Call) or not isinstance(tree.func, ast.Name):
+        if not isinstance(tree, ast.Call) or not re.fullmatch(r"[^\W\d][\w.]*", ast.unparse(tree.func)):
             raise ValueError("it is not a name with parameters in brackets")
         positional = tuple(ast.literal_eval(argument) for argument in tree.args)
         keywords = tuple(sorted((str(word.arg), ast.literal_eval(word.value)) for word in tree.keywords))
     except (SyntaxError, ValueError) as error:
         raise UsageError(f"expected an activation such as 'leaky_relu(negative_slope=0.2)', got '{text}'") from error
-    return tree.func.id, positional, keywords
+    return ast.unparse(tree.func), positional, keywords
 
 
 def _import(text: str) -> Callable[..., object]:
+    """Import what ``package.module:path`` names; a class, and a path with parameters in brackets, is called."""
     module_name, _, path = text.partition(":")
+    path, positional, keywords = _parse_call(path) if "(" in path else (path, (), ())
+    found: object = _import_module(module_name, text)
     try:
-        found: object = importlib.import_module(module_name)
         for attribute in path.split("."):
             found = builtins.getattr(found, attribute)
-    except (ImportError, AttributeError, ValueError) as error:
+    except AttributeError as error:
         raise UsageError(f"expected package.module:function, cannot import '{text}': {error}") from error
     if not callable(found):
         raise UsageError(f"expected '{text}' to name a callable, it is a {type(found).__name__}")
-    return found
+    if "(" not in text and not _needs_call(found):
+        return found
+    try:
+        made: object = found(*positional, **dict(keywords))
+    except Exception as error:  # the user's own code
+        raise UsageError(f"'{text}' cannot be made: {type(error).__name__}: {error}") from error
+    if not callable(made):
+        raise UsageError(f"expected '{text}' to give a callable, it gives a {type(made).__name__}")
+    return made
+
+
+def _import_module(module_name: str, text: str) -> types.ModuleType:
+    try:
+        return importlib.import_module(module_name)
+    except (ImportError, ValueError) as error:
+        raise UsageError(f"expected package.module:function, cannot import '{text}': {error}") from error
+    except (Exception, SystemExit) as error:  # the user's own code, run by importing it
+        _log.debug("importing %s failed", module_name, exc_info=True)
+        raise UsageError(f"importing '{module_name}' fails with {type(error).__name__}: {error}") from error
+
+
+def _needs_call(found: object) -> bool:
+    """Say whether a class of the user's was named: its instances are the activations."""
+    return isinstance(found, type) and not found.__module__.startswith("torch.")
 
 
 def _refuse(given: Parameters, name: str) -> None:

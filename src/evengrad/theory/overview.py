@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from evengrad.theory.activation import Activation
 from evengrad.theory.correlation import correlation_slope, correlation_star
@@ -31,7 +30,8 @@ from evengrad.theory.mean_field import (
     q_star,
     variance_growth,
 )
-from evengrad.theory.propagation import Propagation, correlate, propagate, uniform_chain
+from evengrad.theory.outlook import HOPELESS, DepthLimits, Outlook, TrainableDepth, trainable_depth
+from evengrad.theory.propagation import ChainLayer, Propagation, correlate, propagate, uniform_chain
 from evengrad.theory.quadrature import LARGEST_VARIANCE, SMALLEST_VARIANCE
 
 PYTORCH_DEFAULT = Initialisation(1 / 3)  # nn.Linear and nn.Conv: kaiming_uniform_(a=sqrt(5)); the bias is O(1 / fan_in)
@@ -49,52 +49,43 @@ class DepthScales:
 
 
 @dataclass(frozen=True)
-class TrainableDepth:
-    """Depths beyond which a plain net of equal layers is not expected to train.
-
-    Attributes:
-        by_correlation: Inputs can no longer be told apart (or lose all likeness) at the last layer.
-        by_gradient: The gradient falls or grows over the whole depth by more than any net that trained showed.
-    """
-
-    by_correlation: float
-    by_gradient: float
-
-    @property
-    def depth(self) -> float:
-        """The smaller of the two; ``inf`` if theory sets no limit."""
-        return min(self.by_correlation, self.by_gradient)
-
-
-@dataclass(frozen=True)
-class DepthLimits:
-    """Thresholds of ``TrainableDepth``.
-
-    Attributes:
-        correlation_scales: Depth in units of the correlation's depth scale.
-        vanishing_decades: Attenuation tolerated.
-        exploding_decades: Growth tolerated.
-
-    Source:
-        Schoenholz et al., ICLR 2017, figure 5 (6 depth scales). The decades are our own choice: of 116 runs, those that
-        trained lay between -2.9 and +1.6, those that failed of depth beyond -4.3 and +3.2.
-    """
-
-    correlation_scales: float = 6.0
-    vanishing_decades: float = -4.0
-    exploding_decades: float = 3.0
-
-
-@dataclass(frozen=True)
 class InitialisationRow:
-    """One initialisation compared with others: its long-run rate and its total over the depth asked for."""
+    """One initialisation compared with others at the depth asked for.
+
+    Attributes:
+        name: ``"pytorch-default"``, ``"xavier"``, ``"he"``, ``"critical"`` or ``"given"``.
+        initialisation: Its variances.
+        q_star: Variance in the long run; may be 0 or ``inf``.
+        gradient_factor: chi_1 there.
+        phase: Ordered, critical or chaotic.
+        propagation: Variances and gradients layer by layer.
+        correlations: Correlation of two uncorrelated inputs layer by layer.
+        trainable: Largest depth within the limits of nets that train.
+        hopeless: Largest depth within the limits of nets that trained at all.
+    """
 
     name: str
     initialisation: Initialisation
     q_star: float
     gradient_factor: float
     phase: Phase
-    attenuation: float
+    propagation: Propagation
+    correlations: tuple[float, ...]
+    trainable: TrainableDepth
+    hopeless: TrainableDepth
+
+    @property
+    def attenuation(self) -> float:
+        """log10 of the first layer's gradient norm over the last one's."""
+        return self.propagation.attenuation
+
+    @property
+    def outlook(self) -> Outlook:
+        """What to expect of a plain net as deep as asked for."""
+        depth = len(self.propagation.q)
+        if depth <= self.trainable.depth:
+            return Outlook.TRAINS
+        return Outlook.DOUBTFUL if depth <= self.hopeless.depth else Outlook.FAILS
 
     @property
     def decades_per_layer(self) -> float:
@@ -111,6 +102,7 @@ class MeanFieldPicture:
         initialisation: The variances pictured.
         chosen: Where they come from: ``"given"``, ``"critical"``, or ``"pytorch-default"`` if there is no critical one.
         depth: Layers L.
+        width: Units per layer; 0 for infinitely many.
         q_0: Pre-activation variance of the first layer.
         q_star: Variance in the long run; may be 0 or ``inf``.
         fixed_points: Every variance that a layer keeps.
@@ -130,13 +122,14 @@ class MeanFieldPicture:
         gains: Forward, variance and backward gain.
         spread_gaussian: Var / mean^2 of the squared singular values of the end-to-end Jacobian, Gaussian weights.
         spread_orthogonal: The same for orthogonal weights.
-        comparison: The usual initialisations at the same depth.
+        comparison: The initialisation given, if any, and the usual ones, at the same depth.
     """
 
     activation: Activation
     initialisation: Initialisation
     chosen: str
     depth: int
+    width: int
     q_0: float
     q_star: float
     fixed_points: tuple[FixedPoint, ...]
@@ -198,32 +191,31 @@ def picture(
     found = as_activation(activation, parameters)
     critical = edge_of_chaos(found, q_0)
     initialisation, chosen = _choose(critical, weight_variance, bias_variance)
-    long_run = q_star(found, initialisation, q_0=q_0)
-    # Limits at 0 and at infinity are taken at the ends of what quadrature covers.
-    q = min(max(long_run, SMALLEST_VARIANCE), LARGEST_VARIANCE)
-    factor, growth = gradient_factor(found, q, initialisation), variance_growth(found, q, initialisation)
+    given = initialisation if chosen == "given" else None
+    comparison = compare_initialisations(found, depth, q_0=q_0, width=width, given=given)
+    row = next(row for row in comparison if row.name == chosen)
+    q = min(max(row.q_star, SMALLEST_VARIANCE), LARGEST_VARIANCE)
+    growth = variance_growth(found, q, initialisation)
     correlation = correlation_star(found, q, initialisation)
     slope = correlation_slope(found, correlation, q, initialisation)
-    scales = DepthScales(depth_scale(growth), depth_scale(slope), depth_scale(factor))
-    layers = uniform_chain(found, initialisation, depth, width)
-    propagation = propagate(layers, q_0=q_0)
     return MeanFieldPicture(
         activation=found,
         initialisation=initialisation,
         chosen=chosen,
         depth=depth,
+        width=width,
         q_0=q_0,
-        q_star=long_run,
+        q_star=row.q_star,
         fixed_points=fixed_points(found, initialisation),
-        gradient_factor=factor,
+        gradient_factor=row.gradient_factor,
         variance_growth=growth,
         correlation_star=correlation,
         correlation_slope=slope,
-        phase=phase(factor),
-        depth_scales=scales,
-        trainable=trainable_depth(factor, scales.correlation),
-        propagation=propagation,
-        correlations=correlate(layers, propagation.q),
+        phase=row.phase,
+        depth_scales=DepthScales(depth_scale(growth), depth_scale(slope), depth_scale(row.gradient_factor)),
+        trainable=row.trainable,
+        propagation=row.propagation,
+        correlations=row.correlations,
         critical=critical,
         critical_range=critical_range(found),
         centred=centred_edge(found, q_0),
@@ -231,47 +223,52 @@ def picture(
         gains=gains(found),
         spread_gaussian=jacobian_spread(found, q, depth),
         spread_orthogonal=jacobian_spread(found, q, depth, orthogonal=True),
-        comparison=compare_initialisations(found, depth, q_0=q_0),
+        comparison=comparison,
     )
 
 
-def trainable_depth(factor: float, correlation_scale: float, limits: DepthLimits | None = None) -> TrainableDepth:
-    """Return the largest depth at which a plain net is expected to train.
-
-    Args:
-        factor: chi_1 at the fixed point.
-        correlation_scale: Depth scale of the correlation, in layers.
-        limits: Thresholds; the defaults if not given.
-    """
-    limits = limits or DepthLimits()
-    rate = decades_per_layer(factor)
-    tolerated = limits.vanishing_decades if rate < 0 else limits.exploding_decades
-    by_gradient = math.inf if math.isinf(depth_scale(factor)) else 1 + tolerated / rate
-    return TrainableDepth(limits.correlation_scales * correlation_scale, by_gradient)
-
-
-def compare_initialisations(activation: Activation, depth: int, *, q_0: float = 1.0) -> tuple[InitialisationRow, ...]:
+def compare_initialisations(
+    activation: Activation, depth: int, *, q_0: float = 1.0, width: int = 0, given: Initialisation | None = None
+) -> tuple[InitialisationRow, ...]:
     """Return the usual initialisations, and the critical one if there is one, side by side.
 
     Args:
         activation: The activation after every layer.
         depth: Weight layers of the net.
         q_0: Pre-activation variance of the first layer.
+        width: Units per layer, for the finite-width band; 0 for infinitely many.
+        given: A further initialisation, to come first.
     """
     named = [("pytorch-default", PYTORCH_DEFAULT), ("xavier", XAVIER), ("he", HE)]
+    if given is not None:
+        named.insert(0, ("given", given))
     edge = edge_of_chaos(activation, q_0)
     if edge.feasible:
         named.append(("critical", edge.initialisation))
-    return tuple(_row(name, activation, initialisation, depth, q_0) for name, initialisation in named)
+    rows: dict[Initialisation, InitialisationRow] = {}  # He's is the critical one of ReLU
+    for name, one in named:
+        if one not in rows:
+            rows[one] = _row(name, activation, one, uniform_chain(activation, one, depth, width), q_0)
+    return tuple(replace(rows[one], name=name) for name, one in named)
 
 
 def _row(
-    name: str, activation: Activation, initialisation: Initialisation, depth: int, q_0: float
+    name: str, activation: Activation, initialisation: Initialisation, layers: Sequence[ChainLayer], q_0: float
 ) -> InitialisationRow:
+    """Look at one initialisation. A limit of q at 0 or infinity is taken at the end of what quadrature covers."""
     long_run = q_star(activation, initialisation, q_0=q_0)
-    factor = gradient_factor(activation, long_run, initialisation)
-    total = propagate(uniform_chain(activation, initialisation, depth), q_0=q_0).attenuation
-    return InitialisationRow(name, initialisation, long_run, factor, phase(factor), total)
+    q = min(max(long_run, SMALLEST_VARIANCE), LARGEST_VARIANCE)
+    factor = gradient_factor(activation, q, initialisation)
+    slope = correlation_slope(activation, correlation_star(activation, q, initialisation), q, initialisation)
+    scale, propagation = depth_scale(slope), propagate(layers, q_0=q_0)
+    correlations = correlate(layers, propagation.q)
+    safe, hopeless = (
+        trainable_depth(factor, scale, limits, propagation=propagation, correlations=correlations)
+        for limits in (DepthLimits(), HOPELESS)
+    )
+    return InitialisationRow(
+        name, initialisation, long_run, factor, phase(factor), propagation, correlations, safe, hopeless
+    )
 
 
 def _choose(
