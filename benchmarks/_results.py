@@ -19,7 +19,7 @@ RESULTS = ROOT / "results"
 
 @dataclass(frozen=True)
 class Figure:
-    """A measured figure: ``value`` and the ``n`` measurements that it sums up."""
+    """A measured figure: ``value``, the ``n`` measurements that it sums up, and what a paper says of the same."""
 
     name: str
     value: float
@@ -28,12 +28,20 @@ class Figure:
     low: float
     median: float
     high: float
+    published: float | None = None
+    source: str = ""
 
 
 def ratio(name: str, samples: Sequence[float]) -> Figure:
     """Return the median of some ratios as a figure."""
     middle = statistics.median(samples)
     return Figure(name, middle, "1", len(samples), min(samples), middle, max(samples))
+
+
+def beside(name: str, samples: Sequence[float], *, published: float | None, source: str, unit: str = "1") -> Figure:
+    """Return the median of some measurements beside the figure of a paper, None where it prints no number."""
+    middle = statistics.median(samples)
+    return Figure(name, middle, unit, len(samples), min(samples), middle, max(samples), published, source)
 
 
 def share(name: str, hits: int, of: int) -> Figure:
@@ -58,8 +66,9 @@ def append(file: str, figures: Sequence[Figure]) -> Path:
     return path
 
 
-def _line(figure: Figure) -> dict[str, float | int | str]:
+def _line(figure: Figure) -> dict[str, float | int | str | None]:
     """Return a figure under the names of the file format."""
+    paper = {"published": figure.published, "source": figure.source} if figure.source else {}
     return {
         "name": figure.name,
         "value": figure.value,
@@ -68,6 +77,7 @@ def _line(figure: Figure) -> dict[str, float | int | str]:
         "min": figure.low,
         "median": figure.median,
         "max": figure.high,
+        **paper,
     }
 
 

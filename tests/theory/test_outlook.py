@@ -55,7 +55,7 @@ def test_nets_expected_to_train_did_and_those_that_did_not_were_not_expected_to(
 def test_depth_at_which_tanh_nets_stop_training_lies_between_the_limits(
     weight_variance: float, measured: float
 ) -> None:
-    """Half of the accuracy is lost there, at bias variance 0.05: benchmarks/results/papers.jsonl. 5 % of interpolation."""
+    """Half of the accuracy is lost there, at bias variance 0.05 (benchmarks/papers); 5 % for interpolation."""
     found = picture("tanh", weight_variance=weight_variance, bias_variance=0.05, depth=80)
     assert found.trainable.depth < measured < 1.05 * found.comparison[0].hopeless.depth
 

@@ -1,0 +1,1 @@
+"""Results of papers, measured again: one paper a file, each with ``measure() -> list[Figure]``."""
