@@ -6,12 +6,13 @@ import base64
 import hashlib
 import json
 import re
+from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Final
 
 from evengrad.core.finding import Verdict
-from evengrad.reports.charts import charts
+from evengrad.reports.charts import Chart, charts
 from evengrad.reports.pages import rule_page
 from evengrad.reports.text import HTML_LANGUAGE, texts
 from evengrad.reports.values import Document
@@ -26,23 +27,36 @@ _UNSAFE: Final = {ord(c): f"\\u{ord(c):04x}" for c in "<>&\u2028\u2029"}
 
 
 def render_html(document: Document) -> str:
-    """Return a document as a complete HTML page.
+    """Return a document as a complete HTML page."""
+    words = texts(document.lang)
+    values = {
+        "document": document,
+        "say": words.say,
+        "sick": document.verdict is Verdict.SICK,
+        "page": rule_page,
+    }
+    return render_page("report.html.j2", document.lang, charts(document, words), values)
+
+
+def render_page(template: str, lang: str, drawn: Sequence[Chart], values: Mapping[str, object]) -> str:
+    """Return a page with charts.
 
     Scripts are allowed by their hash alone, so that a string of the run that slipped through every escape would still
     not run; the page may load nothing from anywhere.
+
+    Args:
+        template: Its file name.
+        lang: Language of the page.
+        drawn: Its charts; without any the page runs no script.
+        values: What else the template speaks of.
     """
-    words = texts(document.lang)
-    drawn = charts(document, words)
     script, plotly = _resource("report.js"), _plotly() if drawn else ""
     figures = [{"id": chart.id, "traces": chart.traces, "layout": chart.layout} for chart in drawn]
-    return _environment().get_template("report.html.j2").render(
-        document=document,
-        say=words.say,
+    return _environment().get_template(template).render(
+        values,
         charts=drawn,
         figures=_script_json(figures),
-        language=HTML_LANGUAGE[document.lang],
-        sick=document.verdict is Verdict.SICK,
-        page=rule_page,
+        language=HTML_LANGUAGE[lang],
         style=_markup(_resource("report.css")),
         script=_markup(script),
         plotly=_markup(plotly),

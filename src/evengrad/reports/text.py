@@ -24,16 +24,23 @@ _SHARED: Final = "_report"  # the file of texts that belong to no rule
 
 @dataclass(frozen=True)
 class Texts:
-    """Look-ups of one language; whatever it lacks is said in English, never left out and never an error."""
+    """Look-ups of one language; whatever it lacks is said in English, never left out and never an error.
+
+    Attributes:
+        lang: The language.
+        book: The file of texts that comes before the shared one.
+    """
 
     lang: str
+    book: str = _SHARED
 
     def say(self, key: str, **values: str) -> str:
         """Return one of the report's own texts, filled; the key itself where no language has it."""
         for lang in (self.lang, "en"):
-            filled = _fill(_texts(lang, _SHARED).get(key), values)
-            if filled is not None:
-                return filled
+            for book in dict.fromkeys((self.book, _SHARED)):
+                filled = _fill(_texts(lang, book).get(key), values)
+                if filled is not None:
+                    return filled
         _log.debug("no text for %r", key)
         return key
 
@@ -64,15 +71,19 @@ class Texts:
 
 
 @cache
-def texts(lang: str) -> Texts:
+def texts(lang: str, book: str = _SHARED) -> Texts:
     """Return the texts of a language.
+
+    Args:
+        lang: The language.
+        book: A file of texts that comes before the shared one.
 
     Raises:
         UsageError: there are no texts in that language.
     """
     if lang not in LANGUAGES:
         raise UsageError(f"no language {lang!r} (there is: {', '.join(LANGUAGES)})")
-    return Texts(lang)
+    return Texts(lang, book)
 
 
 @cache
