@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from evengrad.observation.monitor import Monitor
     from evengrad.observation.watch import watch
     from evengrad.recording.folder import read_trace
+    from evengrad.remedies.prescribe import prescribe
     from evengrad.reports.report import report
 
 __version__ = "0.1.0"
@@ -48,6 +49,7 @@ __all__ = [
     "Trace",
     "Verdict",
     "diagnose",
+    "prescribe",
     "read_trace",
     "report",
     "watch",
@@ -64,6 +66,7 @@ _HOMES = {
     "evengrad.observation.monitor": ("Monitor",),
     "evengrad.observation.watch": ("watch",),
     "evengrad.recording.folder": ("read_trace",),
+    "evengrad.remedies.prescribe": ("prescribe",),
     "evengrad.reports.report": ("report",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}

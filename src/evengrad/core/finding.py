@@ -84,10 +84,15 @@ class Cause:
 
 @dataclass(frozen=True)
 class Advice:
-    """A remedy by id, and why; filled in by the remedies' layer, never by a rule."""
+    """A remedy by id, and why; filled in by the remedies' layer, never by a rule.
+
+    ``key`` and ``values`` let a report say ``why`` in another language.
+    """
 
     remedy: str
     why: str
+    key: str = ""
+    values: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
