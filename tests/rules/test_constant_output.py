@@ -109,3 +109,26 @@ def test_a_constant_first_answer_of_a_run_that_learns_is_no_fault() -> None:
 def test_a_zero_last_layer_is_left_to_the_initialisation() -> None:
     builder = mlp(3).series(Statistic.LOSS, "", stuck(2.3)).series(Statistic.WEIGHT_RMS, "net.4.weight", 0.0)
     assert RULE.judge(spread(builder, 0.0).build()) == ()
+
+
+def decaying(loss: Callable[[int], float], coefficient: float, last: float) -> Trace:
+    builder = TraceBuilder(steps=300).mlp(3).optimizer("SGD", lr=0.1, weight_decay=coefficient)
+    for layer in ("net.0", "net.2", "net.4"):
+        sizes = [0.07, 0.07 * last]
+        builder.series(Statistic.WEIGHT_RMS, f"{layer}.weight", sizes, steps=[0, 200])
+    return classifier(builder, loss).build()
+
+
+def test_weights_that_decay_took_away_are_the_cause_of_a_run_that_is_stuck() -> None:
+    (finding,) = RULE.judge(decaying(stuck(), 1.0, 0.01))
+    assert finding.cause is not None
+    assert (finding.cause.kind, finding.cause.key) == (CauseKind.WEIGHT_SCALE_SMALL, "constant-output.cause-decay")
+
+
+@pytest.mark.parametrize(
+    ("loss", "coefficient", "last"), [(falling(), 1.0, 0.01), (stuck(), 1e-4, 0.01), (stuck(), 1.0, 0.5)]
+)
+def test_decay_is_not_to_blame_where_the_run_learns_or_decay_did_not_do_it(
+    loss: Callable[[int], float], coefficient: float, last: float
+) -> None:
+    assert RULE.judge(decaying(loss, coefficient, last)) == ()

@@ -93,3 +93,17 @@ def test_loop_in_order_is_silent() -> None:
     assert RULE.judge(run().build()) == ()
     assert RULE.judge(run().event(EventKind.CLIPPED, 0, count=100, last_step=99).build()) == ()
     assert RULE.judge(TraceBuilder(steps=0).build()) == ()
+
+
+def test_zeros_that_no_optimizer_holds_are_a_fault_where_nothing_gets_past_them() -> None:
+    built = run(learns=False).event(EventKind.FOREIGN_PARAMETERS, 0, parameters="head.weight", zero="1")
+    starving = built.series(Statistic.GRAD_RMS, "net.0.weight", 0.0).series(Statistic.GRAD_RMS, "net.2.weight", 0.0)
+    (finding,) = RULE.judge(starving.build())
+    assert finding.message_key == "loop-order.foreign-zero"
+    assert finding.severity is Severity.ERROR
+    assert finding.modules == ("head",)
+
+
+def test_zeros_that_no_optimizer_holds_are_nobodys_business_where_the_others_learn() -> None:
+    built = run().event(EventKind.FOREIGN_PARAMETERS, 0, parameters="skip.weight", zero="1")
+    assert RULE.judge(built.series(Statistic.GRAD_RMS, "net.0.weight", 1e-3).build()) == ()

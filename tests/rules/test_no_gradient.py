@@ -155,7 +155,7 @@ def test_an_operation_without_derivative_is_named() -> None:
     trace = classifier(builder.change(ledgers=ledgers), stuck()).build()
     (finding,) = RULE.judge(trace)
     assert finding.cause is not None
-    assert finding.cause.kind is CauseKind.DISCONNECTED
+    assert finding.cause.kind is CauseKind.ACTIVATION_DERIVATIVE
     assert "Round" in finding.cause.explanation
     assert vanishing_gradient.RULE.judge(trace) == ()
 

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
+from evengrad.core.event import EventKind
 from evengrad.core.finding import CauseKind, Severity
 from evengrad.core.statistic import Statistic
 from evengrad.core.trace import Trace
@@ -119,3 +120,14 @@ def test_a_target_within_reach_of_the_output_is_no_fault() -> None:
     builder = mlp(3, "Tanh").activations("net.5", operation="Sigmoid")
     regression(builder, stuck(0.1))
     assert RULE.judge(builder.series(Statistic.TARGET_RMS, "", 0.6).build()) == ()
+
+
+@pytest.mark.parametrize(("loss", "severity"), [(falling(2.3, 1.5), Severity.WARNING), (stuck(), Severity.ERROR)])
+def test_probabilities_handed_to_a_loss_of_logits_are_a_fault(loss: Callable[[int], float], severity: Severity) -> None:
+    details = {"operation": "Softmax", "loss": "LogSoftmax", "module": "net.5", "site": ""}
+    builder = mlp(3).event(EventKind.SQUASHED_TWICE, 0, **details)
+    (finding,) = RULE.judge(classifier(builder, loss).build())
+    assert finding.severity is severity
+    assert finding.modules == ("net.5",)
+    assert finding.cause is not None
+    assert finding.cause.kind is CauseKind.OUTPUT_ACTIVATION

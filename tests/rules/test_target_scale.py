@@ -12,6 +12,7 @@ from evengrad.core.statistic import Statistic
 from evengrad.core.trace import Trace
 from evengrad.rules.target_scale import RULE
 from tests.builders import TraceBuilder, Values
+from tests.rules.shapes import falling, mlp, stuck
 
 PROBES = [0, 1, 2, 4, 8, 16, 32, 64, 96]
 
@@ -113,3 +114,16 @@ def test_sudden_nan_in_a_run_that_learned_is_not_the_targets_fault() -> None:
 def test_classifiers_and_empty_traces_are_silent() -> None:
     assert RULE.judge(TraceBuilder(steps=100).mlp(3).series(Statistic.LOSS, "", 2.3).build()) == ()
     assert RULE.judge(TraceBuilder(steps=0).build()) == ()
+
+
+def test_targets_of_a_binary_cross_entropy_above_one_are_a_fault_although_the_loss_falls() -> None:
+    built = mlp(3).series(Statistic.LOSS, "", falling(-4.0, -8e9)).series(Statistic.BINARY_TARGET_RMS, "", 7.7)
+    (finding,) = RULE.judge(built.build())
+    assert finding.message_key == "target-scale.beyond"
+    assert finding.severity is Severity.ERROR
+
+
+@pytest.mark.parametrize("size", [0.0, 0.05, 0.7, 1.0])
+def test_probabilities_as_targets_are_silent_even_if_the_run_is_stuck(size: float) -> None:
+    built = mlp(3).series(Statistic.LOSS, "", stuck(0.7)).series(Statistic.BINARY_TARGET_RMS, "", size)
+    assert RULE.judge(built.series(Statistic.OUTPUT_RMS, "", 0.3).build()) == ()

@@ -24,6 +24,7 @@ class EventKind(Enum):
     DOUBLE_STEP = "double-step"  # two steps of one optimizer on the same gradients
     STEP_WITHOUT_BACKWARD = "step-without-backward"
     FOREIGN_PARAMETERS = "foreign-parameters"  # gradients go to parameters that no optimizer holds, and vice versa
+    SQUASHED_TWICE = "squashed-twice"  # details: operation, loss, module, site; the loss takes its output for logits
     STEP_SKIPPED = "step-skipped"  # by a GradScaler
     CLIPPED = "clipped"
     EARLY_WARNING = "early-warning"

@@ -32,6 +32,7 @@ class Statistic(Enum):
     OUTPUT_RMS = ("output_rms", Scope.RUN, "x")  # prediction that enters the loss
     OUTPUT_SPREAD = ("output_spread", Scope.RUN, "1")  # between-sample std / rms of that prediction
     TARGET_RMS = ("target_rms", Scope.RUN, "x")  # of a regression target
+    BINARY_TARGET_RMS = ("binary_target_rms", Scope.RUN, "1")  # of a binary cross-entropy's target; 1 is the most
     TARGET_SPREAD = ("target_spread", Scope.RUN, "x")  # between-sample std of a regression target
 
     GRAD_RMS = ("grad_rms", Scope.PARAMETER, "loss/W")  # exactly 0.0 when every entry is 0; NaN/Inf when not finite

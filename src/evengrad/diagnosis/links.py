@@ -114,6 +114,7 @@ _RATE = frozenset({_C.LEARNING_RATE_HIGH, _C.WARMUP_MISSING})
 _CUT = frozenset({_C.DISCONNECTED})
 _DEPTH = STRUCTURAL - {_C.RECURRENT_JACOBIAN}
 _CLIP = frozenset({"loop-order.clip-before-backward", "loop-order.clip-after-step", "loop-order.clip-before-unscale"})
+_ZERO = frozenset({"loop-order.foreign-zero"})
 _HEAD = frozenset({_C.OUTPUT_ACTIVATION})
 _DATA = frozenset({_C.DATA})
 
@@ -125,6 +126,7 @@ TABLE: tuple[Link, ...] = (
     *_row("loop-order", "non-finite exploding-gradient", effect_not=STRUCTURAL | ABRUPT),
     # A clip that would have held a recurrence together, and does nothing where it stands.
     *_row("loop-order", "exploding-gradient non-finite", When.ANY, effect_not=_DEPTH | ABRUPT, root_keys=_CLIP),
+    *_row("loop-order", "vanishing-gradient no-gradient bad-initialisation", When.ANY, root_keys=_ZERO),
     *_row("loop-order", "dead-units saturated-activation", effect_not=STRUCTURAL),
     *_row("loop-order", "vanishing-gradient bad-initialisation", When.AFTER, effect_not=STRUCTURAL),
     # Coarse number formats: gradients that flush to zero look vanished, disconnected or dead.

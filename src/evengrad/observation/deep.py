@@ -17,6 +17,7 @@ from evengrad.core.statistic import Statistic
 from evengrad.observation.calls import CallRecorder
 from evengrad.observation.compiled import coarse_ledger, hidden_layers, is_hidden
 from evengrad.observation.graph import Graph, Measurement, Operation, is_too_large
+from evengrad.observation.output import squashed_twice
 from evengrad.observation.paths import PathBuilder
 from evengrad.observation.recurrence import time_profile
 from evengrad.observation.registry import Registry
@@ -83,6 +84,7 @@ class DeepProbe:
         self._builder: PathBuilder | None = None
         self._profiles: list[TimeProfile] = []
         self._ledger: Ledger | None = None
+        self._squashed: tuple[Operation, str] | None = None
         self._outside = False  # this step's graph is not walked
         self.since = 0  # number of the first operation of the step
         self._view: StepView | None = None
@@ -108,7 +110,7 @@ class DeepProbe:
         self.calls.clear()
         if self._measurement is not None:
             self._measurement.disarm()
-        self._measurement, self._builder, self._view = None, None, None
+        self._measurement, self._builder, self._view, self._squashed = None, None, None, None
         self._readings, self._profiles, self._ledger, self._outside = [], [], None, False
         self._hooks.clear()
 
@@ -124,6 +126,7 @@ class DeepProbe:
             return None
         self._settle_lines(graph)
         self._learn(graph)
+        self._squashed = squashed_twice(graph)
         with torch.no_grad():
             self._readings = list(self._read_nodes(graph))
         self._measurement = Measurement(graph, self._blow)
@@ -284,6 +287,10 @@ class DeepProbe:
                 known = SiteInfo(operation.site, operation.module, operation.name, operation.source)
                 self.activations.setdefault(operation.site, known)
         self._note_non_finite(step)
+        if self._squashed is not None:
+            first, second = self._squashed
+            details = {"operation": first.name, "loss": second, "module": first.module, "site": first.site}
+            self._store.note(EventKind.SQUASHED_TWICE, step, details=details, source=first.source)
 
     def _know_layer(self, operation: Operation, depth: int, dtype: str) -> None:
         seen = self.layers.get(operation.site)

@@ -17,6 +17,7 @@ from evengrad.observation.store import Store
 
 _MOST_EXAMINATIONS = 3
 _MOST_ALARM_PROBES = 3
+_MOST_BLOCKED = 8  # matrices in no optimizer that are looked at; there are none in a loop without this fault
 
 
 class Examiner:
@@ -73,6 +74,7 @@ class Examiner:
             "phase": origin.phase,
             "operation": operation.name if operation else "",
             "module": operation.module if operation else "",
+            "inside": str(bool(operation and operation.module_id)),
             "quantity": "loss",
             "inputs": origin.inputs,
             "certainty": origin.certainty,
@@ -127,7 +129,10 @@ class Examiner:
         return True
 
     def connectivity(self, held: Held, step: int, optimizers: Optimizers) -> None:
-        """Note parameters that get gradient while no optimizer holds them, when the optimizer's own get none."""
+        """Note parameters that get gradient while no optimizer holds them, when the optimizer's own get none.
+
+        So it is where such a parameter is a matrix of zeros: it stays so, and passes no gradient on.
+        """
         leaves = self._deep.leaf_parameters()
         if not leaves or self._foreign_checked > 3:
             return
@@ -141,3 +146,9 @@ class Examiner:
             unknown = ", ".join(names.get(id(leaf), f"tensor of shape {tuple(leaf.shape)}") for leaf in foreign[:4])
             details = {"parameters": unknown, "count": str(len(foreign)), "held": str(len(mine))}
             self._store.note(EventKind.FOREIGN_PARAMETERS, step, details=details)
+            return
+        blocked = [leaf for leaf in foreign[:_MOST_BLOCKED] if leaf.dim() >= 2 and not bool(leaf.any())]
+        if blocked and mine:
+            names = self._registry.parameter_names
+            zero = ", ".join(names.get(id(leaf), f"tensor of shape {tuple(leaf.shape)}") for leaf in blocked)
+            self._store.note(EventKind.FOREIGN_PARAMETERS, step, key="zero", details={"parameters": zero, "zero": "1"})

@@ -106,16 +106,18 @@ def find_origin(
         operands = _operands(views[index])
         poisoned = any(edge is not None and outputs.get(edge[0]) is False for edge in operation.edges)
         if operation.is_layer and not poisoned and any(not all_finite(t) for t in operands) and None in operation.edges:
-            return Origin("data", operation, _ranges(operands), "certain", dtype=_format(operands))
+            return Origin("data", operation, _ranges(operands), "certain", dtype=_format(operation))
         if outputs[index] is False and not poisoned:
             clean = all(all_finite(tensor) for tensor in operands)
             certainty = "certain" if operands and clean else "likely"
-            return Origin("forward", operation, _ranges(operands), certainty, dtype=_format(operands))
+            return Origin("forward", operation, _ranges(operands), certainty, dtype=_format(operation))
     return None
 
 
-def _format(tensors: Sequence[Tensor]) -> str:
-    return str(tensors[0].dtype).removeprefix("torch.") if tensors else ""
+def _format(operation: Operation) -> str:
+    """Return the number format of an operation's output; a factor such as 400.0 is saved in one of its own."""
+    outputs = operation.node._input_metadata  # what flows into the derivative is shaped like what the operation made
+    return str(outputs[0].dtype).removeprefix("torch.") if outputs else ""
 
 
 def _trace_back(graph: Graph, order: list[int], outputs: dict[int, bool | None]) -> None:

@@ -20,13 +20,17 @@ class Losses(AbstractNodeProbe):
     classification: ClassVar[tuple[str, ...]] = ("NllLoss", "NllLoss2D")
 
     def read(self, view: NodeView) -> Iterator[Reading]:
-        """Yield TARGET_RMS, TARGET_SPREAD, OUTPUT_RMS, OUTPUT_SPREAD, CLASSES and BATCH_SIZE at a loss operation."""
+        """Yield sizes of target and prediction, CLASSES and BATCH_SIZE at a loss operation."""
         if view.operation in self.regression:
             yield from _spread(view.saved("target"), Statistic.TARGET_RMS, Statistic.TARGET_SPREAD, relative=False)
             yield from _spread(view.saved("self"), Statistic.OUTPUT_RMS, Statistic.OUTPUT_SPREAD, relative=True)
             yield from _batch(view.saved("target"))
         elif view.operation in self.binary:
             yield Reading(Statistic.CLASSES, "", 2.0)
+            target = view.saved("target")
+            if target is not None and target.numel() and target.is_floating_point():
+                size = thinned(target).float().square().mean().sqrt()
+                yield Reading(Statistic.BINARY_TARGET_RMS, "", number(size))
             yield from _spread(view.saved("self"), Statistic.OUTPUT_RMS, Statistic.OUTPUT_SPREAD, relative=True)
             yield from _batch(view.saved("target"))
         elif view.operation in self.classification:

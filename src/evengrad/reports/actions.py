@@ -32,6 +32,7 @@ _LARGER: Final = Action("weight-scale-small", (INIT, "layer-norm"))
 _CLIP_IN_TIME: Final = Action("recurrent-jacobian.exploding", ("clip-norm", "orthogonal-init"))
 _CLIPPING: Final = Action("clipping-saturated", ("clip-norm",))
 _AWAY_FROM_ZERO: Final = Action("zero-weights", (INIT,))
+_LESS_DECAY: Final = Action("weight-decay-high", ("weight-decay",))
 _GUARD_DERIVATIVE: Final = Action("undefined-derivative", ("loss-eps",))
 
 BY_CAUSE: Final[Mapping[CauseKind, Action]] = {
@@ -71,6 +72,9 @@ BY_RULE_AND_CAUSE: Final[Mapping[tuple[str, CauseKind], Action]] = {
 
 # By the key of the cause's own sentence, where one kind of cause hides faults that want opposite things.
 BY_CAUSE_KEY: Final[Mapping[str, Action]] = {
+    "no-gradient.cause-flat": Action("flat-operation"),
+    "vanishing-gradient.cause-decay": _LESS_DECAY,
+    "constant-output.cause-decay": _LESS_DECAY,
     "bad-initialisation.cause-certain": Action("certain-output", (INIT,)),
     "bad-initialisation.cause-identical": Action("identical-weights", (INIT,)),
     "bad-initialisation.cause-zero": _AWAY_FROM_ZERO,

@@ -21,6 +21,7 @@ class Origin:
 
     ``phase`` is ``"forward"``, ``"backward"``, ``"update"``, ``"data"`` or "" (not located); ``operation`` is
     autograd's name of it, ``inputs`` the range of its operands; ``dtype`` the number format there, "" when unknown.
+    ``inside``: some module called it; ``module`` is empty where that is the model itself.
     """
 
     step: int
@@ -29,6 +30,7 @@ class Origin:
     module: str = ""
     inputs: str = ""
     dtype: str = ""
+    inside: bool = False
     certainty: str = ""
     parameters: tuple[str, ...] = ()
     source: SourceLine | None = None
@@ -117,6 +119,7 @@ def origin(trace: Trace, first_step: int) -> Origin:
         module=module,
         inputs=details.get("inputs", ""),
         dtype=details.get("dtype", "") or (site.dtype if site else "") or _only_dtype(trace),
+        inside=bool(module) or details.get("inside") == "True",
         certainty=details.get("certainty", ""),
         parameters=_names(details.get("parameters", "")) or _first_parameters(trace),
         source=event.source or (site.source if site else None),

@@ -10,8 +10,10 @@ import numpy as np
 from evengrad.core.info import OptimizerInfo, ParamInfo
 from evengrad.core.statistic import Statistic
 from evengrad.core.trace import Trace
+from evengrad.rules._words import number, percent
 
 _SMALLEST = 0.1  # of 1/sqrt(fan_in): a tensor that begins below it was meant to begin near zero (LoRA's B, ReZero)
+SHRUNK = 0.25  # of a tensor's first size: regularisation that helps was not seen to take so much in a run's first part
 
 
 @dataclass(frozen=True)
@@ -93,6 +95,54 @@ def weight_growth(trace: Trace, before: int | None = None) -> tuple[float, str]:
         if len(kept) and kept[0] > 0:
             best = max(best, (float(np.log10(kept.max() / kept[0])), name))
     return best
+
+
+@dataclass(frozen=True)
+class Decay:
+    """Weights that weight decay has shrunk: their size over the first one, and the settings that did it."""
+
+    left: float
+    parameter: str
+    coefficient: float
+    rate: float
+
+    @property
+    def per_step(self) -> float:
+        """Share of a weight that decay takes in one step, "1"."""
+        return self.coefficient * self.rate
+
+    def words(self) -> dict[str, str]:
+        """Return its numbers as the sentences about it need them."""
+        return {
+            "coefficient": number(self.coefficient),
+            "rate": number(self.rate),
+            "part": percent(self.per_step),
+            "parameter": self.parameter,
+            "left": percent(self.left),
+        }
+
+
+def decayed(trace: Trace) -> Decay | None:
+    """Return the weight tensor that weight decay has shrunk most; None where none has lost most of its size to it.
+
+    Decay alone multiplies a weight by exp(-lr * weight_decay) per step: a tensor counts where that explains at least
+    half of the decades that it has lost, and it has lost three quarters of its size.
+    """
+    found: Decay | None = None
+    for info in _matrices(trace):
+        optimizer = trace.optimizer_of(info.name)
+        if optimizer is None or not 0 <= info.group < len(optimizer.groups):
+            continue
+        coefficient = optimizer.groups[info.group].get("weight_decay", 0.0)
+        rate = trace.get(Statistic.LEARNING_RATE, f"{info.optimizer}/{info.group}").median()
+        sizes = trace.get(Statistic.WEIGHT_RMS, info.name).finite
+        if not (coefficient > 0 and rate > 0 and len(sizes) and sizes.first() > 0 and sizes.last() > 0):
+            continue
+        left = sizes.last() / sizes.first()
+        explained = coefficient * rate * int(sizes.steps[-1] - sizes.steps[0])
+        if left < SHRUNK and explained > -math.log(left) / 2 and (found is None or left < found.left):
+            found = Decay(left, info.name, coefficient, rate)
+    return found
 
 
 def active_optimizers(trace: Trace) -> tuple[OptimizerInfo, ...]:

@@ -17,7 +17,7 @@ from evengrad.rules._late import late, late_median
 from evengrad.rules._neighbours import is_output
 from evengrad.rules._output import swallowed
 from evengrad.rules._progress import Progress, State, progress, target_spread
-from evengrad.rules._weights import largest_updates
+from evengrad.rules._weights import SHRUNK, Decay, decayed, largest_updates
 from evengrad.rules._words import lines, number, percent
 
 
@@ -64,12 +64,16 @@ class ConstantOutput(AbstractRule):
     messages: ClassVar[Mapping[str, str]] = {
         "stuck": "Every sample gets the same prediction (it varies by {spread} of its size), and the loss stays at "
         "{loss}.",
+        "decayed": "Weight decay takes the weights away, `{parameter}` has {left} of its size left, and with them what "
+        "the prediction knows of its input: the loss stays at {loss}.",
         "cause-dead": "{dead} of the units of `{site}` are dead, so that nothing of the input gets past it",
         "cause-output": "the output passes {operation} at `{site}`, which has the same value for all samples",
         "cause-data": "all samples of a batch look the same already at `{layer}`, the first layer",
         "cause-swallowed": "samples differ at `{layer}`, the last layer; what follows it gives all the same answer",
         "cause-input": "the data that feeds `{layer}` has size {size}: next to the biases there is nothing of it left",
         "cause-signal": "the samples cannot be told apart any more at `{layer}`, from the first step on",
+        "cause-decay": "weight decay {coefficient} at a learning rate of {rate} takes {part} of every weight per "
+        "step: `{parameter}` has {left} of its first size left",
         "cause-rate": "the prediction varied at first ({begin}); updates of up to {ratio} times a weight's size ended "
         "that",
         "cause-collapse": "the prediction varied at first ({begin}) and collapsed in the first updates",
@@ -82,8 +86,11 @@ class ConstantOutput(AbstractRule):
         later = late(seen)
         bound = self.spread * target_spread(trace)
         constant = int((seen.values < bound).sum())
-        if run.state is not State.STUCK or constant < self.probes or not (later.values < bound).all():
+        if run.state is not State.STUCK:
             return ()
+        if constant < self.probes or not (later.values < bound).all():
+            decay = decayed(trace)  # seen on every step, while the prediction may not have been looked at since
+            return () if decay is None else (self._decayed(trace, run, decay),)
         cause, place = self._cause(trace, seen.first())
         if cause is None:  # a small last layer may answer nearly the same for long, and learn
             return ()
@@ -116,8 +123,33 @@ class ConstantOutput(AbstractRule):
             values=values,
         )
 
+    def _decayed(self, trace: Trace, run: Progress, decay: Decay) -> Finding:
+        """Return the finding on a run whose weights decay took."""
+        text, key, values = self.say(
+            "decayed", parameter=decay.parameter, left=percent(decay.left), loss=number(run.last)
+        )
+        info = trace.parameter(decay.parameter)
+        return Finding(
+            rule=self.id,
+            severity=Severity.ERROR,
+            message=text,
+            last_step=max(0, trace.steps - 1),
+            modules=(info.module,) if info is not None else (),
+            parameters=(decay.parameter,),
+            evidence=(
+                Evidence("weights left of their first size", decay.left, SHRUNK, "1", decay.parameter),
+                Evidence("share of the loss that is gone", run.gone, 0.1, "1"),
+            ),
+            cause=self.cause(CauseKind.WEIGHT_SCALE_SMALL, 1.0, "cause-decay", **decay.words()),
+            message_key=key,
+            values=values,
+        )
+
     def _cause(self, trace: Trace, begin: float) -> tuple[Cause | None, str]:
         """Return why the prediction is constant, and the site that makes it so."""
+        decay = decayed(trace)
+        if decay is not None:
+            return self.cause(CauseKind.WEIGHT_SCALE_SMALL, 1.0, "cause-decay", **decay.words()), ""
         blocked = self._blocked(trace)
         if blocked is not None:
             return blocked

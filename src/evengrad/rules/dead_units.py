@@ -15,7 +15,8 @@ from evengrad.rules._dead import dead_sites
 from evengrad.rules._depth import parameters
 from evengrad.rules._late import late
 from evengrad.rules._neighbours import feeding_layer
-from evengrad.rules._progress import Progress, State, progress
+from evengrad.rules._outcome import outcome
+from evengrad.rules._progress import Progress, State
 from evengrad.rules._weights import largest_updates
 from evengrad.rules._words import lines, number, percent
 
@@ -71,7 +72,7 @@ class DeadUnits(AbstractRule):
 
     def judge(self, trace: Trace) -> tuple[Finding, ...]:
         """Return one finding on the activation that dies first on the way forward, naming the others."""
-        run = progress(trace)
+        run = outcome(trace)
         dead = dead_sites(trace, self.warn)
         severity = self._severity(max(dead.values(), default=0.0), run)
         if severity is None:

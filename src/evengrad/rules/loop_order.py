@@ -37,7 +37,8 @@ class LoopOrder(AbstractRule):
         The order of zero_grad, backward, unscale_, clipping and step between two optimizer steps, and on how many
         steps it deviates: gradients not zeroed (they add up over steps), zeroed between backward and step, clipped
         before they exist, after they were used, or while a loss scale is still in them; two steps on the same
-        gradients; steps without a backward pass; an optimizer whose parameters never get a gradient while others do.
+        gradients; steps without a backward pass; an optimizer whose parameters never get a gradient while others do, or
+        get none through a layer of zeros that is in no optimizer.
 
     Why it hurts:
         Nothing raises. Sums of old gradients act like a momentum near 1, a clip at the wrong place does nothing or
@@ -77,20 +78,48 @@ class LoopOrder(AbstractRule):
         "step-without-backward": "The optimizer steps without a backward pass, on {count} of {steps} steps.",
         "foreign-parameters": "The optimizer holds parameters that get no gradient, while the model's own "
         "parameters, which get one, are in no optimizer.",
+        "foreign-zero": "`{parameter}` is all zeros and in no optimizer: it stays so, and nothing that the optimizer "
+        "holds ever gets a gradient through it.",
+        "cause-zero": "the optimizer was built from a part of the model that leaves `{parameter}` out",
         "cause-order": "the order of calls in the training loop, on {part} of the steps",
         "cause-foreign": "the optimizer was given the parameters of another object than the one that is trained",
     }
 
     def judge(self, trace: Trace) -> tuple[Finding, ...]:
         """Return one finding for each kind of deviation that is systematic."""
-        found = (self._deviation(trace, kind, trace.events_of(kind)) for kind in _PROTOCOL)
+        found = [self._deviation(trace, kind, trace.events_of(kind)) for kind in _PROTOCOL]
+        found.append(self._zero_head(trace))
         return tuple(finding for finding in found if finding is not None)
+
+    def _zero_head(self, trace: Trace) -> Finding | None:
+        """Return the finding on a layer of zeros that no optimizer holds, where it keeps all others from learning."""
+        events = [e for e in trace.events_of(EventKind.FOREIGN_PARAMETERS) if "zero" in e.details]
+        held = [info.name for info in trace.parameters if info.optimizer >= 0]
+        sizes = [trace.get(Statistic.GRAD_RMS, name).values for name in held]
+        if not events or not any(map(len, sizes)) or any((values != 0).any() for values in sizes):
+            return None
+        parameters = tuple(events[0].details["parameters"].split(", "))
+        text, key, values = self.say("foreign-zero", parameter=parameters[0])
+        return Finding(
+            rule=self.id,
+            severity=Severity.ERROR,
+            message=text,
+            first_step=0,
+            last_step=max(0, trace.steps - 1),
+            modules=module_of(trace, parameters) or (parameters[0].rpartition(".")[0],),
+            parameters=parameters,
+            evidence=(Evidence("parameter tensors that ever got a gradient", 0.0, 1.0, "tensors"),),
+            cause=self.cause(CauseKind.DISCONNECTED, 1.0, "cause-zero", parameter=parameters[0]),
+            message_key=key,
+            values=values,
+        )
 
     def _deviation(self, trace: Trace, kind: EventKind, events: tuple[Event, ...]) -> Finding | None:
         count = sum(event.count for event in events)
         # Of two steps on the same gradients only the second one deviates.
         steps = max(1, trace.steps // 2 if kind is EventKind.DOUBLE_STEP else trace.steps)
         foreign = kind is EventKind.FOREIGN_PARAMETERS
+        events = tuple(event for event in events if "zero" not in event.details)
         if foreign and not (events and self._holds_nothing_trained(trace)):
             return None
         if not foreign and (count < self.fewest or count < self.systematic * steps):

@@ -49,6 +49,9 @@ class _Cut:
         return cut / max(1, cut + sum(info.numel for info in self.alive))
 
 
+_FLAT = frozenset({"sign", "sgn", "round", "floor", "ceil", "trunc", "frac", "heaviside"})
+
+
 @dataclass(frozen=True)
 class NoGradient(AbstractRule):
     """Parameters that are meant to learn get no gradient on any step.
@@ -94,6 +97,7 @@ class NoGradient(AbstractRule):
         "cause-precision": "the gradient underflows to 0 on its way ({flushed} of its entries are 0 at `{parameter}`)",
         "cause-zero": "the weights that the gradient would have to pass are zero and stay zero",
         "cause-factor": "backward reaches `{module}`, but what arrives is exactly 0: a factor of 0 lies on the way",
+        "cause-flat": "{operation} at `{module}` is flat: its derivative is 0 wherever it has one",
         "cause-derivative": "{operation} at `{module}` has derivative 0 there",
     }
 
@@ -174,8 +178,10 @@ class NoGradient(AbstractRule):
             if reason.kind is CauseKind.PRECISION:
                 return self.cause(reason.kind, 1.0, "cause-precision", parameter=cut.zero[-1].name, flushed="1")
             if reason.kind is CauseKind.ACTIVATION_DERIVATIVE and (barrier := reason.entry) is not None:
-                kind = reason.kind if barrier.kind is EntryKind.ACTIVATION else CauseKind.DISCONNECTED
                 values = {"operation": barrier.operation, "module": place(trace, barrier.module)}
+                if barrier.operation.lower() in _FLAT:
+                    return self.cause(reason.kind, 1.0, "cause-flat", **values)
+                kind = reason.kind if barrier.kind is EntryKind.ACTIVATION else CauseKind.DISCONNECTED
                 return self.cause(kind, 1.0, "cause-derivative", **values)
         if any(zero_weights(trace, (site,)) for site in trace.layers):
             return self.cause(CauseKind.WEIGHT_SCALE_SMALL, 1.0, "cause-zero")

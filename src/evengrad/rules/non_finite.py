@@ -162,7 +162,7 @@ class NonFinite(AbstractRule):
         shown = {"step": step, "operation": where.operation}
         if where.phase == "forward":
             shown["inputs"] = f" {where.inputs}" if where.inputs else ""
-        if where.module:
+        if where.inside:
             return self.say(where.phase, place=inside, **shown)
         return self.say(f"{where.phase}-script", **shown)
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
+from evengrad.core.event import EventKind
 from evengrad.core.finding import Cause, CauseKind, Evidence, Finding, Severity
 from evengrad.core.info import SiteInfo
 from evengrad.core.ledger import EntryKind
@@ -16,8 +17,8 @@ from evengrad.rules._base import AbstractRule
 from evengrad.rules._depth import depths, parameters
 from evengrad.rules._late import late
 from evengrad.rules._neighbours import feeding_layer, is_output
-from evengrad.rules._progress import State, progress
-from evengrad.rules._words import lines, number, percent
+from evengrad.rules._progress import Progress, State, progress
+from evengrad.rules._words import lines, number, percent, place
 
 _UNIT_RANGE = frozenset({"tanh", "sigmoid", "hardsigmoid"})
 _BOUNDED = frozenset({"tanh", "sigmoid", "hardtanh", "hardsigmoid", "erf", "atan"})
@@ -39,7 +40,8 @@ class SaturatedActivation(AbstractRule):
         A first layer that is 98 % saturated was seen to train well, gates of recurrent nets are meant to saturate, and
         a trained sigmoid output saturates because it is sure. Saturation is therefore a fault only where it takes most
         of the gradient on its own, or where data or weights drive it there from the first step on, and only in a run
-        that is not solved.
+        that is not solved. A softmax or sigmoid whose output the loss takes for logits is a mistake wherever it stands;
+        a run that learns in spite of it gets a warning.
 
     Thresholds:
         share: saturated share, "1", of one activation. Own choice: with 90 % saturated, the passing gradient falls to a
@@ -72,6 +74,9 @@ class SaturatedActivation(AbstractRule):
         "{operation} can tell apart.",
         "range": "The output `{site}` cannot exceed {bound}, but the target has size {target}.",
         "output": "{share} of the output `{site}` is saturated: it cannot move towards its targets.",
+        "twice": "The output passes {operation} at `{site}`, and the loss, which takes it for logits, applies its own: "
+        "the prediction can hardly leave a guess.",
+        "cause-twice": "{operation} squeezes the logits into 0 to 1 before the loss does the same again",
         "cause-input": "the data that feeds `{layer}` has size {size}",
         "cause-weights": "the weights of `{layer}` are {factor} times the scale that keeps the signal",
         "cause-derivative": "the derivative of {operation} is next to nothing at these pre-activations",
@@ -84,6 +89,8 @@ class SaturatedActivation(AbstractRule):
         """Return one finding on the saturated activation nearest the data."""
         shares = {site: share for site in trace.activations if (share := self._saturated(trace, site)) is not None}
         run = progress(trace)
+        if (twice := self._twice(trace, run)) is not None:
+            return (twice,)
         if run.failing and (beyond := self._out_of_reach(trace)) is not None:
             return (beyond,)
         if not shares or run.state is State.UNKNOWN:
@@ -108,6 +115,27 @@ class SaturatedActivation(AbstractRule):
         severity = Severity.ERROR if run.failing else Severity.WARNING
         values = {"drive": drive, "operation": worst.operation}
         return (self._finding(trace, worst, shares, (severity, "driven", values), cause),)
+
+    def _twice(self, trace: Trace, run: Progress) -> Finding | None:
+        """Return the finding on an output that is made a probability before a loss that expects logits."""
+        event = next(iter(trace.events_of(EventKind.SQUASHED_TWICE)), None)
+        if event is None:
+            return None
+        operation, site = event.details["operation"], event.details.get("site", "") or event.details.get("module", "")
+        text, key, values = self.say("twice", operation=operation, site=place(trace, site))
+        return Finding(
+            rule=self.id,
+            severity=Severity.ERROR if run.failing else Severity.WARNING,
+            message=text,
+            first_step=event.step,
+            last_step=max(0, trace.steps - 1),
+            modules=tuple(name for name in (event.details.get("module", ""),) if name),
+            source=lines(event.source),
+            evidence=(Evidence("size of the largest possible logit", 1.0, None, "x", site),),
+            cause=self.cause(CauseKind.OUTPUT_ACTIVATION, 1.0, "cause-twice", operation=operation),
+            message_key=key,
+            values=values,
+        )
 
     def _out_of_reach(self, trace: Trace) -> Finding | None:
         """Return the finding on a bounded output whose target lies outside its range."""

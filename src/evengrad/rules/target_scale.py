@@ -37,17 +37,19 @@ class _Sizes:
 
 @dataclass(frozen=True)
 class TargetScale(AbstractRule):
-    """The targets of a regression are far from unit size, and the run spends itself on their scale.
+    """The targets are far from the size that the loss is made for, and the run spends itself on their scale.
 
     What it measures:
         Root mean square of the targets and their spread between samples, beside the size of the predictions at the
-        start and late in the run; the first updates; and whether the loss got below what a constant answer costs.
+        start and late in the run; the first updates; and whether the loss got below what a constant answer costs. Of a
+        binary cross-entropy: whether the targets can be probabilities at all.
 
     Why it hurts:
         An untrained net answers with values of about 1. The gradient of a squared error grows with the distance to the
         target:
         targets of 1e4 make the first step ten thousand times too long, or, under Adam, take ten thousand steps to
-        reach. Targets of 1e-4 are buried in the net's own first output.
+        reach. Targets of 1e-4 are buried in the net's own first output. A binary cross-entropy of targets above 1 has
+        no smallest value: the loss falls below 0 and on without end, and the weights grow with it.
 
     When it misleads:
         Adam reaches targets of some tens in a few hundred steps; a run that gets there is healthy. Targets that cannot
@@ -62,6 +64,7 @@ class TargetScale(AbstractRule):
         update: relative update of a first step, "1" (theory page: above 0.3), which must be below it for unit targets.
         reached: prediction's late size over what it must reach, "1". Own choice.
         growing: prediction's size at the end over its size half-way, "1", that shows it is on its way. Own choice.
+        probable: rms of a binary cross-entropy's targets, "1". Probabilities cannot exceed 1; the rest is rounding.
         above: prediction's late size over that of small targets, "1". Own choice.
 
     Source:
@@ -75,6 +78,7 @@ class TargetScale(AbstractRule):
     reached: float = 0.5
     growing: float = 1.3
     above: float = 3.0
+    probable: float = 1.01
 
     messages: ClassVar[Mapping[str, str]] = {
         "diverges": "Targets are of size {target}, first predictions of size {output}: the loss and its gradient "
@@ -84,11 +88,17 @@ class TargetScale(AbstractRule):
         "unreached": "Targets are of size {target}; after {steps} steps predictions have reached {reached}, {share}"
         " of what they must.",
         "buried": "Targets are of size {target}; predictions are still of size {reached}, {times} times as large.",
+        "beyond": "The loss is a binary cross-entropy, whose targets are probabilities from 0 to 1; these are of size "
+        "{target}, so that the loss has no smallest value.",
+        "cause-beyond": "targets of size {target} where at most 1 has a meaning",
         "cause-large": "targets of size {target} where about 1 is expected",
     }
 
     def judge(self, trace: Trace) -> tuple[Finding, ...]:
         """Return one finding when the targets' size is what the run suffers from."""
+        probability = trace.get(Statistic.BINARY_TARGET_RMS).median()
+        if probability > self.probable:
+            return (self._beyond(trace, probability),)
         sizes = _Sizes(
             trace.get(Statistic.TARGET_RMS).median(), trace.get(Statistic.TARGET_SPREAD).median(),
             trace.get(Statistic.OUTPUT_RMS).finite.first(), late_median(trace.get(Statistic.OUTPUT_RMS)),
@@ -103,6 +113,20 @@ class TargetScale(AbstractRule):
             evidence = Evidence("size of the predictions", sizes.reached, self.above * sizes.target, "x")
             return (self._finding(trace, sizes, state, evidence, "buried", reached=number(sizes.reached), times=times),)
         return ()
+
+    def _beyond(self, trace: Trace, size: float) -> Finding:
+        """Return the finding on targets of a binary cross-entropy that are no probabilities."""
+        text, key, values = self.say("beyond", target=number(size))
+        return Finding(
+            rule=self.id,
+            severity=Severity.ERROR,
+            message=text,
+            last_step=max(0, trace.steps - 1),
+            evidence=(Evidence("size of the targets", size, self.probable, "1"),),
+            cause=self.cause(CauseKind.TARGET_SCALE, 1.0, "cause-beyond", target=number(size)),
+            message_key=key,
+            values=values,
+        )
 
     def _too_large(self, trace: Trace, sizes: _Sizes, state: State) -> tuple[Finding, ...]:
         first = next(iter(largest_updates(trace)), None)

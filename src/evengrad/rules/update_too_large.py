@@ -18,7 +18,7 @@ from evengrad.rules._base import AbstractRule
 from evengrad.rules._course import highest_rise, levelled_off
 from evengrad.rules._outcome import outcome
 from evengrad.rules._progress import Progress, State
-from evengrad.rules._weights import Update, active_optimizers, largest_updates, learning_rate
+from evengrad.rules._weights import Update, active_optimizers, decayed, largest_updates, learning_rate
 from evengrad.rules._words import lines, module_of, number
 
 _ATTENTION = ("attention", "transformer")
@@ -110,7 +110,8 @@ class UpdateTooLarge(AbstractRule):
         if large is not None:
             return (self._jump(trace, run, large, updates),)
         settled = run.state is State.STUCK or (run.state is State.LEARNING and levelled_off(trace))
-        layer = self._collapsed_layer(trace) if settled else ""
+        # Weights that decay takes away lose the samples as well, at any learning rate.
+        layer = self._collapsed_layer(trace) if settled and decayed(trace) is None else ""
         return (self._collapse(trace, run, layer),) if layer else ()
 
     def _raised(self, trace: Trace) -> tuple[int, float, float] | None:

@@ -20,6 +20,7 @@ from evengrad.rules._depth import Depth, depths, parameters, shown, sites, sourc
 from evengrad.rules._progress import Progress, State, progress
 from evengrad.rules._rate import weight_shrinkage, wreck
 from evengrad.rules._time import TimeDecay, time_decays
+from evengrad.rules._weights import decayed
 from evengrad.rules._words import lines, number, place
 
 
@@ -100,6 +101,8 @@ class VanishingGradient(AbstractRule):
         "cause-linear": "of the {total} decades, weights take {weights}, the rest {rest}",
         "cause-depth": "of the {total} decades, weights take {weights}, activations {taken}, the rest {rest}: no "
         "single layer is at fault, {layers} in a row without a skip connection or normalisation are",
+        "cause-decay": "weight decay {coefficient} at a learning rate of {rate} takes {part} of every weight per "
+        "step: `{parameter}` has {left} of its first size left",
         "cause-recurrent": "of the {total} decades, the recurrent layer takes {part}",
         "cause-recurrent-time": "each time step multiplies the gradient by {factor}",
         "cause-dead": "{operation} units of `{module}` pass no gradient",
@@ -196,6 +199,9 @@ class VanishingGradient(AbstractRule):
         """Put the ledger's blame into words."""
         ledger = depth.typical
         module = reason.entry.module if reason.entry else ledger.first
+        decay = decayed(trace)
+        if decay is not None and depth.since(self.warn) > 0:
+            return self.cause(CauseKind.WEIGHT_SCALE_SMALL, 1.0, "cause-decay", **decay.words())
         if ledger.attenuation == -math.inf:
             return self._blocked_cause(trace, reason, module)
         common = {
