@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from evengrad.recording.folder import read_trace
     from evengrad.remedies.prescribe import prescribe
     from evengrad.reports.report import report
+    from evengrad.treatment.initialisation.initialise import init_
+    from evengrad.treatment.initialisation.report import InitReport
 
 __version__ = "0.1.0"
 
@@ -40,6 +42,7 @@ __all__ = [
     "EventKind",
     "Evidence",
     "Finding",
+    "InitReport",
     "Ledger",
     "LedgerEntry",
     "Monitor",
@@ -49,6 +52,7 @@ __all__ = [
     "Trace",
     "Verdict",
     "diagnose",
+    "init_",
     "prescribe",
     "read_trace",
     "report",
@@ -68,6 +72,8 @@ _HOMES = {
     "evengrad.recording.folder": ("read_trace",),
     "evengrad.remedies.prescribe": ("prescribe",),
     "evengrad.reports.report": ("report",),
+    "evengrad.treatment.initialisation.initialise": ("init_",),
+    "evengrad.treatment.initialisation.report": ("InitReport",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 

@@ -1,0 +1,1 @@
+"""Ways to draw initial weights, one per file; the file name is the method's name."""
