@@ -7,7 +7,8 @@ EvengradError
 ├── RunFolderError      a run folder or report cannot be read (exit code 3)
 │   └── SchemaError     a file carries another schema than expected
 ├── PatchError          a change cannot be written into the source safely; says what to write by hand
-└── WatchError          a live run cannot be watched
+├── WatchError          a live run cannot be watched
+└── TrialError          a trial cannot be run
 """
 
 from __future__ import annotations
@@ -47,3 +48,7 @@ class PatchError(EvengradError):
 
 class WatchError(EvengradError):
     """A live run cannot be watched."""
+
+
+class TrialError(EvengradError):
+    """A trial cannot be run."""

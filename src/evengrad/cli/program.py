@@ -67,7 +67,7 @@ class Script(AbstractProgram):
     def start(self) -> None:
         """Run the script in a new ``__main__``."""
         sys.argv = [self.path, *self.arguments]
-        _put_on_path(str(Path(self.path).resolve().parent))
+        _put_on_path(str(Path(self.file).resolve().parent))
         main = _new_main()
         main.__file__ = self.file
         main.__loader__ = SourceFileLoader("__main__", self.file)
@@ -79,9 +79,10 @@ class Script(AbstractProgram):
 
 @dataclass(frozen=True)
 class Module(AbstractProgram):
-    """``python -m module arguments…``."""
+    """``python -m module arguments…``, looked for in ``folder`` first."""
 
     module: str
+    folder: str
 
     @classmethod
     def find(cls, module: str, arguments: tuple[str, ...]) -> Module:
@@ -108,7 +109,7 @@ class Module(AbstractProgram):
                 f"no module named {top or module!r} in {os.getcwd()} or on the module path; "
                 "after -m give a dotted name, 'package.module', without '.py'"
             )
-        return cls(arguments, module)
+        return cls(arguments, module, os.getcwd())
 
     @property
     def name(self) -> str:
@@ -120,7 +121,7 @@ class Module(AbstractProgram):
         import runpy
 
         sys.argv = ["-m", *self.arguments]
-        _put_on_path(os.getcwd())
+        _put_on_path(self.folder)
         _new_main()
         # Not public, yet the interpreter calls it by this name; run_module() would put back the old __main__ at the
         # end, while threads, exit handlers and unpickling still need the new one.

@@ -1,0 +1,44 @@
+"""What the user may choose, and what the search asks of others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from evengrad.core.finding import Diagnosis
+from evengrad.core.plan import Plan
+
+Prescriber = Callable[[Diagnosis], Sequence[Plan]]
+"""Returns the plans that a diagnosis suggests, the likeliest first."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Limits and thresholds of a fix; all own choices.
+
+    Attributes:
+        steps: Optimizer steps that no run goes beyond; None: as many as the diagnosis needs.
+        first_look: Step at which the diagnosing run is looked at first; then at twice as many, and so on. It is over
+            when a fault that ends training is found twice in a row.
+        batch: How many candidates are tried side by side before the next ones are.
+        seeds: Fresh seeds that a proof begins with.
+        more_seeds: Further ones when those leave it open.
+        confidence: Of each of the two looks at the proof; together they err at most 1 time in 20.
+        depth: Repairs on top of each other, each prescribed from a new diagnosis.
+        extensions: How often the trials may be made twice as long when nothing works.
+        controls: Random plans that are tried beside the candidates.
+        rung: Share of the steps after which hopeless candidates are dropped.
+        least_rung: Steps below which nobody is.
+    """
+
+    steps: int | None = None
+    first_look: int = 100
+    batch: int = 4
+    seeds: int = 3
+    more_seeds: int = 2
+    confidence: float = 0.975
+    depth: int = 3
+    extensions: int = 1
+    controls: int = 0
+    rung: float = 0.25
+    least_rung: int = 20
