@@ -110,7 +110,8 @@ def find_origin(
         if outputs[index] is False and not poisoned:
             clean = all(all_finite(tensor) for tensor in operands)
             certainty = "certain" if operands and clean else "likely"
-            return Origin("forward", operation, _ranges(operands), certainty, dtype=_format(operation))
+            dtype = _format(operation) if certainty == "certain" else _narrowest(graph, index, outputs)
+            return Origin("forward", operation, _ranges(operands), certainty, dtype=dtype)
     return None
 
 
@@ -118,6 +119,22 @@ def _format(operation: Operation) -> str:
     """Return the number format of an operation's output; a factor such as 400.0 is saved in one of its own."""
     outputs = operation.node._input_metadata  # what flows into the derivative is shaped like what the operation made
     return str(outputs[0].dtype).removeprefix("torch.") if outputs else ""
+
+
+def _narrowest(graph: Graph, index: int, outputs: dict[int, bool | None]) -> str:
+    """Return float16 if the number may have been lost in it on the way to an operation, else the operation's format.
+
+    On the way are the operations below whose output nothing saved tells of.
+    """
+    waiting, seen = [index], {index}
+    while waiting:
+        operation = graph.operations[waiting.pop()]
+        if _format(operation) == "float16":
+            return "float16"
+        below = {edge[0] for edge in operation.edges if edge is not None} - seen
+        seen |= below
+        waiting += [known for known in below if known in outputs and outputs[known] is None]
+    return _format(graph.operations[index])
 
 
 def _trace_back(graph: Graph, order: list[int], outputs: dict[int, bool | None]) -> None:
