@@ -87,10 +87,13 @@ def gated_modules(trace: Trace) -> tuple[str, ...]:
 def reused_layers(trace: Trace) -> tuple[str, ...]:
     """Return the layers that a hand-written recurrence uses step after step, with a square weight: its state's own."""
     shapes = {info.name: info.shape for info in trace.parameters}
+    profiled = {profile.module for profile in trace.time_profiles}
+    weights = (entry for ledger in trace.ledgers for entry in ledger if entry.kind is EntryKind.WEIGHT)
+    reused = profiled | {entry.module for entry in weights if entry.uses > 1}
     return tuple(
         site.name
         for site in trace.layers
-        if site.uses > 1
+        if (site.uses > 1 or site.name in reused)
         and any(len(shape) == 2 and shape[0] == shape[1] for name in site.parameters if (shape := shapes.get(name)))
         and not _inside_recurrent(trace, site.module)
     )

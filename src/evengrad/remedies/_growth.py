@@ -11,7 +11,7 @@ from evengrad.rules._weights import weight_growth
 
 GROWN: Final = (
     faults("non-finite exploding-gradient gradient-spike", CauseKind.LEARNING_RATE_HIGH)
-    | faults("saturated-activation", CauseKind.ACTIVATION_DERIVATIVE, CauseKind.OUTPUT_ACTIVATION)
+    | faults("saturated-activation", CauseKind.ACTIVATION_DERIVATIVE)
     | faults("exploding-gradient", CauseKind.RECURRENT_JACOBIAN)
 )
 """Faults that weights may grow into; where they are wrong from the start, a penalty comes too late."""

@@ -93,12 +93,14 @@ def stuck_parameters(trace: Trace, finding: Finding | None) -> tuple[str, ...]:
 
 
 def scale_repairs(trace: Trace, finding: Finding | None) -> bool:
-    """Return whether some scale of the weights can repair this: not where sigmoid's derivative is to blame.
+    """Return whether some scale of the weights can repair this: not where sigmoid's derivative, or decay, is to blame.
 
     Source:
         Own measurement: ten sigmoid layers stayed at chance under Xavier, He and LSUV alike; variance 1 in every layer,
         and the gradient fell by 12 decades all the same.
     """
+    if key_of(finding) == "cause-decay":
+        return False  # the weights began sound, and weight decay took them away
     if finding is None or finding.cause is None or finding.cause.kind is not CauseKind.ACTIVATION_DERIVATIVE:
         return True
     return plain(guilty_activation(finding, trace)) not in SQUASHING

@@ -9,7 +9,7 @@ from evengrad.core.finding import Finding
 from evengrad.core.plan import Act, Change, Plan, Setting
 from evengrad.core.trace import Trace
 from evengrad.remedies._catalogue import catalogue_remedies
-from evengrad.remedies._facts import depth
+from evengrad.remedies._facts import depth, optimizer
 from evengrad.remedies.lower_lr import REMEDY as LOWER_LR
 
 # The initialisation that belongs to an activation once it is swapped in, by method; He et al. 2015 (rectifiers),
@@ -55,11 +55,20 @@ def pairs(singles: Sequence[Change], extra: Sequence[Change], finding: Finding, 
         init = matching(change)
         if init is not None:
             yield Plan((change, init))
+    yield from _in_time(singles)
     yield from _with_lower_rate(singles, finding, trace)
     for change in singles[:1]:
         for other in extra:
             if other.remedy != change.remedy and (other.act is not change.act or not _meet(change, other)):
                 yield Plan((change, other))
+
+
+def _in_time(singles: Sequence[Change]) -> Iterator[Plan]:
+    """Give a recurrence that neither grows nor shrinks at first together with a bound for when it does later."""
+    drawn = next((change for change in singles if change.word("method") == "recurrent"), None)
+    clip = next((change for change in singles if change.act is Act.CLIP), None)
+    if drawn is not None and clip is not None:
+        yield Plan((drawn, clip))
 
 
 def _with_lower_rate(singles: Sequence[Change], finding: Finding, trace: Trace) -> Iterator[Plan]:
@@ -69,7 +78,9 @@ def _with_lower_rate(singles: Sequence[Change], finding: Finding, trace: Trace) 
     if measured is not None and ramp is not None:
         yield Plan((measured, ramp))
     drawn = next((change for change in singles if change.act is Act.INITIALISE), None)
-    if drawn is not None and depth(trace) >= _DEEP and finding.rule != "dead-units":
+    info = optimizer(trace, finding)
+    plain_steps = info is not None and info.family == "linear"
+    if drawn is not None and plain_steps and depth(trace) >= _DEEP and finding.rule != "dead-units":
         yield Plan((drawn, LOWER_LR.divided(trace, None, _SMALLER)))
 
 

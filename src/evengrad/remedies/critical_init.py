@@ -13,7 +13,7 @@ from evengrad.core.trace import Trace
 from evengrad.errors import UsageError
 from evengrad.remedies._base import AbstractRemedy
 from evengrad.remedies._facts import main_activation, rounded
-from evengrad.remedies._init import can_draw, stuck_parameters, suits, targets
+from evengrad.remedies._init import can_draw, scale_repairs, stuck_parameters, suits, targets
 from evengrad.remedies._structure import DERIVATIVE, WEIGHT_SCALE
 from evengrad.rules._words import number
 from evengrad.theory.criticality import EdgeOfChaos, edge_of_chaos
@@ -61,9 +61,9 @@ class CriticalInit(AbstractRemedy):
     def changes(self, trace: Trace, finding: Finding | None = None) -> tuple[Change, ...]:
         """Return one drawing of the layers; none where He or Xavier say the same, or no critical point exists."""
         edge = self._edge(trace)
-        if edge is None or not can_draw(trace) or stuck_parameters(trace, finding):
+        if edge is None or not can_draw(trace) or not scale_repairs(trace, finding):
             return ()
-        if finding is not None and suits(trace) != "lsuv-init":
+        if stuck_parameters(trace, finding) or (finding is not None and suits(trace) != "lsuv-init"):
             return ()
         gain, bias = rounded(math.sqrt(edge.weight_variance), 4), rounded(math.sqrt(edge.bias_variance), 3)
         return (self.change(modules=targets(trace, finding), method="critical", gain=gain, bias=bias),)

@@ -11,7 +11,7 @@ from evengrad.core.plan import Act, Change, Risk
 from evengrad.core.trace import Trace
 from evengrad.remedies._base import AbstractRemedy
 from evengrad.remedies._facts import main_activation
-from evengrad.remedies._init import can_draw, stuck_parameters, targets
+from evengrad.remedies._init import can_draw, scale_repairs, stuck_parameters, targets
 from evengrad.remedies._structure import DEAD_FROM_BIRTH, WEIGHT_SCALE
 
 
@@ -23,8 +23,8 @@ class LecunInit(AbstractRemedy):
         The weights of linear layers and convolutions, drawn anew before the first step; biases become 0.
 
     Why it helps:
-        SELU's constants make mean 0 and variance 1 a stable fixed point under exactly this variance. In linear
-        chains it keeps the size of the signal.
+        SELU's constants make mean 0 and variance 1 a stable fixed point under exactly this variance. In linear chains
+        it keeps the size of the signal.
 
     When not to:
         ReLU halves the mean square at every layer under it (He is twice as large). Sigmoid is repaired by no scale.
@@ -46,7 +46,7 @@ class LecunInit(AbstractRemedy):
         """Return one drawing of the layers, where SELU is the activation."""
         if finding is not None and main_activation(trace) != "selu":
             return ()
-        if not can_draw(trace) or stuck_parameters(trace, finding):
+        if not can_draw(trace) or stuck_parameters(trace, finding) or not scale_repairs(trace, finding):
             return ()
         return (self.change(modules=targets(trace, finding), method="lecun"),)
 

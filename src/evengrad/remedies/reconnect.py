@@ -12,6 +12,7 @@ from evengrad.core.plan import Act, Change, Risk
 from evengrad.core.statistic import Statistic
 from evengrad.core.trace import Trace
 from evengrad.remedies._base import AbstractRemedy, faults
+from evengrad.remedies._facts import key_of
 from evengrad.rules._depth import shown
 
 
@@ -40,17 +41,20 @@ class Reconnect(AbstractRemedy):
     place: ClassVar[int] = 1
     messages: ClassVar[Mapping[str, str]] = {
         "why": "no path leads from the loss to {modules}: lets the gradient reach them again",
+        "why-missing": "{parameters} is in no optimizer: gives it to the one that holds the others",
         "why-foreign": "gives the optimizer the parameters that get the gradients",
     }
 
     def changes(self, trace: Trace, finding: Finding | None = None) -> tuple[Change, ...]:
         """Return the repair of what cuts parameters off."""
         foreign = trace.events_of(EventKind.FOREIGN_PARAMETERS)
-        if foreign and (finding is None or finding.rule == "loop-order"):
+        if foreign and (finding is None or key_of(finding) == "cause-foreign"):
             lines = (foreign[0].source,) if foreign[0].source is not None else ()
             return (self.change(lines=lines, fault="foreign"),)
         if finding is None:
             return self._untouched(trace)
+        if key_of(finding) == "cause-zero":
+            return (self.change(parameters=finding.parameters, fault="missing"),)
         if finding.rule == "loop-order":
             return ()
         return (self.change(modules=finding.modules, parameters=finding.parameters, fault="auto"),)
@@ -70,6 +74,8 @@ class Reconnect(AbstractRemedy):
         """Return the reason."""
         if change.word("fault") == "foreign":
             return self.say("why-foreign")
+        if change.word("fault") == "missing":
+            return self.say("why-missing", parameters=shown(change.parameters))
         return self.say("why", modules=shown(change.modules or change.parameters))
 
 

@@ -11,7 +11,7 @@ from evengrad.core.finding import Advice, CauseKind, Finding
 from evengrad.core.plan import Act, Change, Risk
 from evengrad.core.trace import Trace
 from evengrad.remedies._base import AbstractRemedy, fault
-from evengrad.remedies._facts import depth, has_skips, rounded
+from evengrad.remedies._facts import depth, has_skips, key_of, rounded
 from evengrad.remedies._structure import DEPTH, DERIVATIVE, WEIGHT_SCALE
 from evengrad.rules._words import number
 
@@ -55,7 +55,12 @@ class Residual(AbstractRemedy):
         """Return the shortcuts; none in shallow nets, or where there are some."""
         layers = depth(trace)
         known = finding is not None and fault(finding)[1] is not CauseKind.DEPTH_WITHOUT_SKIP_OR_NORM
-        if layers < self.shallow or has_skips(trace) or (known and not trace.activations):
+        if (
+            key_of(finding) == "cause-decay"
+            or layers < self.shallow
+            or has_skips(trace)
+            or (known and not trace.activations)
+        ):
             return ()
         return (self.change(scale=rounded(1 / math.sqrt(layers))),)
 
