@@ -12,9 +12,12 @@ from evengrad.theory import (
     Outlook,
     as_activation,
     compare_initialisations,
+    edge_of_chaos,
     picture,
     trainable_depth,
 )
+
+from .nets import gradient_norms
 
 
 def row(name: str, depth: int, variance: float) -> InitialisationRow:
@@ -83,3 +86,30 @@ def test_limits_are_nested() -> None:
     safe = DepthLimits()
     assert HOPELESS.vanishing_decades < safe.vanishing_decades < 0 < safe.exploding_decades < HOPELESS.exploding_decades
     assert math.exp(-HOPELESS.correlation_scales) == pytest.approx(1e-8)
+
+
+@pytest.mark.parametrize(
+    ("name", "limit"), [("gelu", 71), ("silu", 49), ("hardswish", 38), ("mish", 285), ("tanhshrink", 17)]
+)
+def test_an_unstable_variance_limits_critical_nets(name: str, limit: int) -> None:
+    critical = compare_initialisations(as_activation(name), 8)[-1]
+    assert critical.name == "critical"
+    assert critical.trainable.by_variance == pytest.approx(limit, abs=2)
+    assert critical.hopeless.by_variance == pytest.approx(2 * critical.trainable.by_variance - 1)
+    assert compare_initialisations(as_activation("tanh"), 8)[-1].trainable.by_variance == math.inf
+
+
+@pytest.mark.parametrize(("depth", "least", "most"), [(40, 0, 1), (150, 6, 8)])
+def test_critical_gelu_nets_stray_where_their_variance_does(depth: int, least: int, most: int) -> None:
+    """Of 8 nets of 256 units, how many leave the decades within which nets train."""
+    gelu = as_activation("gelu")
+    initialisation, limits = edge_of_chaos(gelu).initialisation, DepthLimits()
+    strays = 0
+    for seed in range(8):
+        norms = gradient_norms(gelu, initialisation, widths=[256] * depth, q_0=1.0, seed=seed, batch=1)
+        strays += not limits.vanishing_decades <= math.log10(norms[0] / norms[-1]) <= limits.exploding_decades
+    assert least <= strays <= most
+
+
+def test_a_jump_is_never_promised_to_train() -> None:
+    assert row("hardshrink", 12, 2.0).outlook is Outlook.DOUBTFUL

@@ -28,7 +28,7 @@ def test_picture_of_gelu_at_depth_50() -> None:
     assert not found.critical.stable
     assert found.centred.stable
     assert found.half_stable[0].q == pytest.approx(3.56155, abs=6e-6)
-    assert found.trainable.depth == math.inf
+    assert found.trainable.depth == pytest.approx(71.8, abs=0.1)  # its variance is unstable
     assert found.depth_scales.gradient == math.inf
     assert len(found.propagation.q) == len(found.correlations) == 50
     assert found.propagation.band.deviation > 0.2

@@ -10,6 +10,8 @@ from enum import Enum
 from evengrad.theory.mean_field import decades_per_layer, depth_scale
 from evengrad.theory.propagation import Propagation
 
+_ROUNDING = 1e-9
+
 
 @dataclass(frozen=True)
 class TrainableDepth:
@@ -18,15 +20,17 @@ class TrainableDepth:
     Attributes:
         by_correlation: Inputs can still be told apart at the last layer (and, in the chaotic phase, are still alike).
         by_gradient: The gradient falls or grows over the whole depth by no more than tolerated.
+        by_variance: An unstable variance (GELU's, at the edge of chaos) has not yet left its fixed point.
     """
 
     by_correlation: float
     by_gradient: float
+    by_variance: float = math.inf
 
     @property
     def depth(self) -> float:
-        """The smaller of the two; ``inf`` if theory sets no limit."""
-        return min(self.by_correlation, self.by_gradient)
+        """The smallest of them; ``inf`` if theory sets no limit."""
+        return min(self.by_correlation, self.by_gradient, self.by_variance)
 
 
 @dataclass(frozen=True)
@@ -38,19 +42,25 @@ class DepthLimits:
             by exp(-correlation_scales) in correlation.
         vanishing_decades: Attenuation tolerated.
         exploding_decades: Growth tolerated.
+        variance_growth: Factor by which a deviation of the variance may have grown.
 
     Source:
         Schoenholz et al., ICLR 2017, figure 5 (6 depth scales). The decades are our own choice: of 116 runs, those that
-        trained lay between -2.9 and +1.6, those that failed of depth beyond -4.3 and +3.2.
+        trained lay between -2.9 and +1.6, those that failed of depth beyond -4.3 and +3.2. So is the growth: of nets of
+        256 units with six activations, a quarter was out of the decades where it is 100, and most where it is 10,000
+        (docs/evidence/papers.md).
     """
 
     correlation_scales: float = 6.0
     vanishing_decades: float = -3.0
     exploding_decades: float = 2.0
+    variance_growth: float = 100.0
 
 
 # Beyond these nothing in docs/theory.md trained well: a correlation of 1 - 1e-8 is one to float32.
-HOPELESS = DepthLimits(correlation_scales=8 * math.log(10), vanishing_decades=-4.0, exploding_decades=3.0)
+HOPELESS = DepthLimits(
+    correlation_scales=8 * math.log(10), vanishing_decades=-4.0, exploding_decades=3.0, variance_growth=1e4
+)
 
 
 class Outlook(Enum):
@@ -66,6 +76,7 @@ def trainable_depth(
     correlation_scale: float,
     limits: DepthLimits | None = None,
     *,
+    growth: float = 1.0,
     propagation: Propagation | None = None,
     correlations: Sequence[float] = (),
 ) -> TrainableDepth:
@@ -75,13 +86,16 @@ def trainable_depth(
         factor: chi_1 at the fixed point.
         correlation_scale: Depth scale of the correlation, in layers.
         limits: Thresholds; by default those within which nets train.
+        growth: chi_par at the fixed point.
         propagation: A chain of such layers; its own factors count for as long as it lasts.
         correlations: Correlation of two uncorrelated inputs along that chain, likewise.
     """
     limits = limits or DepthLimits()
     factors = propagation.factors if propagation else ()
     return TrainableDepth(
-        _by_correlation(correlations, factor, correlation_scale, limits), _by_gradient(factors, factor, limits)
+        _by_correlation(correlations, factor, correlation_scale, limits),
+        _by_gradient(factors, factor, limits),
+        1 + math.log(limits.variance_growth) / math.log(growth) if growth > 1 + _ROUNDING else math.inf,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -62,6 +63,7 @@ class InitialisationRow:
         correlations: Correlation of two uncorrelated inputs layer by layer.
         trainable: Largest depth within the limits of nets that train.
         hopeless: Largest depth within the limits of nets that trained at all.
+        jumps: Whether the activation jumps, which the derivative does not see: then theory promises nothing.
     """
 
     name: str
@@ -73,6 +75,7 @@ class InitialisationRow:
     correlations: tuple[float, ...]
     trainable: TrainableDepth
     hopeless: TrainableDepth
+    jumps: bool = False
 
     @property
     def attenuation(self) -> float:
@@ -83,7 +86,7 @@ class InitialisationRow:
     def outlook(self) -> Outlook:
         """What to expect of a plain net as deep as asked for."""
         depth = len(self.propagation.q)
-        if depth <= self.trainable.depth:
+        if depth <= self.trainable.depth and not self.jumps:
             return Outlook.TRAINS
         return Outlook.DOUBTFUL if depth <= self.hopeless.depth else Outlook.FAILS
 
@@ -262,12 +265,23 @@ def _row(
     slope = correlation_slope(activation, correlation_star(activation, q, initialisation), q, initialisation)
     scale, propagation = depth_scale(slope), propagate(layers, q_0=q_0)
     correlations = correlate(layers, propagation.q)
+    settles = 0 < long_run < math.inf
+    growth = variance_growth(activation, q, initialisation) if settles else 1.0
     safe, hopeless = (
-        trainable_depth(factor, scale, limits, propagation=propagation, correlations=correlations)
+        trainable_depth(factor, scale, limits, growth=growth, propagation=propagation, correlations=correlations)
         for limits in (DepthLimits(), HOPELESS)
     )
     return InitialisationRow(
-        name, initialisation, long_run, factor, phase(factor), propagation, correlations, safe, hopeless
+        name=name,
+        initialisation=initialisation,
+        q_star=long_run,
+        gradient_factor=factor,
+        phase=phase(factor),
+        propagation=propagation,
+        correlations=correlations,
+        trainable=safe,
+        hopeless=hopeless,
+        jumps=bool(activation.jumps),
     )
 
 
