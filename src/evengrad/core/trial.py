@@ -9,7 +9,6 @@ from enum import Enum
 from evengrad.core.finding import Diagnosis
 from evengrad.core.plan import Plan
 
-
 _NO_CHANGE = Plan()
 
 

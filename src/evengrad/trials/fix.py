@@ -136,10 +136,10 @@ class _Work:
         steps = self._runs.cost.trial_steps
         self._cost = Cost(diagnosis_seconds=time.monotonic() - began, diagnosis_steps=steps)
         diagnosis = sick.diagnosis
-        if diagnosis.verdict is Verdict.UNKNOWN:
+        if diagnosis.verdict is Verdict.UNKNOWN or (diagnosis.verdict is Verdict.HEALTHY and sick.curve.error):
             return self._done(Fix(Ending.UNKNOWN, diagnosis, problem=sick.curve.error))
         if diagnosis.verdict is Verdict.HEALTHY:
-            return self._done(Fix(Ending.HEALTHY, diagnosis, horizon=sick.curve.steps, problem=sick.curve.error))
+            return self._done(Fix(Ending.HEALTHY, diagnosis, horizon=sick.curve.steps))
         return self._repair(sick)
 
     def _repair(self, sick: Sick) -> Fix:

@@ -31,7 +31,6 @@ logger = logging.getLogger(__name__)
 
 _FINAL: Final = re.compile(r"^FINAL\s+([\w./-]+)\s*=\s*(\S+)\s*$", re.MULTILINE)
 _TAIL: Final = 65_536  # bytes of an output that are looked at
-_GOODBYE: Final = 5.0  # seconds that a server may take to end
 
 
 @dataclass(frozen=True)
@@ -218,13 +217,9 @@ class Launcher:
             return
         process, connection = self._server
         self._server = None
+        process.kill()  # its runs die with it
+        process.wait()
         connection.close()
-        try:
-            process.wait(_GOODBYE)
-        except subprocess.TimeoutExpired:
-            logger.debug("the server had to be killed")
-            process.kill()
-            process.wait()
 
 
 def _order(connection: socket.socket, job: Job, files: list[int]) -> None:
