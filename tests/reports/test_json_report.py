@@ -66,7 +66,7 @@ def test_the_finding_is_told_in_full():
         }
     ]
     assert told["cause"] == {"kind": "activation-derivative", "share": 0.9, "explanation": finding().cause.explanation}
-    assert [remedy["remedy"] for remedy in told["remedies"]] == ["relu", "he-init"]
+    assert [remedy["remedy"] for remedy in told["remedies"]] == ["tanh", "xavier-init", "relu", "he-init"]
 
 
 def test_there_is_no_fix_without_a_trial():

@@ -60,7 +60,7 @@ def test_the_verdict_comes_first_and_the_finding_says_what_to_do():
         "digits_sigmoid.py:12",
         "activation derivatives, 90 %",
         "saturated-activation",
-        "Replace sigmoid in the hidden layers by ReLU",
+        "Replace sigmoid in the hidden layers by tanh",
         "evengrad explain vanishing-gradient",
         "decades between `net.78` and `net.0`: sigmoid derivatives",
     ):

@@ -17,7 +17,7 @@ from evengrad.remedies._pairs import matching, pairs
 _FOLLOW: Final = (
     CauseKind.LEARNING_RATE_HIGH, CauseKind.WARMUP_MISSING, CauseKind.DEAD_UNITS, CauseKind.ACTIVATION_DERIVATIVE,
 )  # fmt: skip
-_MOST_ADVICE: Final = 3  # remedies named beside a finding; own choice, what a person reads
+_MOST_ADVICE: Final = 4  # remedies named beside a finding; own choice, what a person reads
 
 
 def prescribe(diagnosis: Diagnosis) -> tuple[Plan, ...]:

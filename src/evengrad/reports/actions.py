@@ -1,4 +1,4 @@
-"""What to do first, by cause: the table of actions, until the remedies' own layer says more.
+"""What to do first, by cause: the table of the sentences that say so.
 
 Source:
     Own measurements, eight sick nets by twelve remedies: clipping and L2 repaired no explosion across depth, He
@@ -16,43 +16,41 @@ from typing import Final
 from evengrad.core.event import EventKind
 from evengrad.core.finding import CauseKind
 
-INIT: Final = "{init}"  # stands for the initialisation that suits the activations of the run
-
 
 @dataclass(frozen=True)
 class Action:
-    """What to do first: ``key`` finds the sentence, ``remedies`` are ids, the first one first."""
+    """What to do first: ``key`` finds the sentence; ``drawn`` says that there is one for each initialisation."""
 
     key: str
-    remedies: tuple[str, ...] = ()
+    drawn: bool = False
 
 
-_SMALLER: Final = Action("weight-scale-large", (INIT, "layer-norm"))
-_LARGER: Final = Action("weight-scale-small", (INIT, "layer-norm"))
-_CLIP_IN_TIME: Final = Action("recurrent-jacobian.exploding", ("clip-norm", "orthogonal-init"))
-_CLIPPING: Final = Action("clipping-saturated", ("clip-norm",))
-_AWAY_FROM_ZERO: Final = Action("zero-weights", (INIT,))
-_LESS_DECAY: Final = Action("weight-decay-high", ("weight-decay",))
-_GUARD_DERIVATIVE: Final = Action("undefined-derivative", ("loss-eps",))
+_SMALLER: Final = Action("weight-scale-large", drawn=True)
+_LARGER: Final = Action("weight-scale-small", drawn=True)
+_CLIP_IN_TIME: Final = Action("recurrent-jacobian.exploding")
+_CLIPPING: Final = Action("clipping-saturated")
+_AWAY_FROM_ZERO: Final = Action("zero-weights")
+_LESS_DECAY: Final = Action("weight-decay-high")
+_GUARD_DERIVATIVE: Final = Action("undefined-derivative")
 
 BY_CAUSE: Final[Mapping[CauseKind, Action]] = {
-    CauseKind.ACTIVATION_DERIVATIVE: Action("activation-derivative", ("relu", "he-init")),
+    CauseKind.ACTIVATION_DERIVATIVE: Action("activation-derivative"),
     CauseKind.WEIGHT_SCALE_SMALL: _LARGER,
     CauseKind.WEIGHT_SCALE_LARGE: _SMALLER,
-    CauseKind.DEPTH_WITHOUT_SKIP_OR_NORM: Action("depth-without-skip-or-norm", ("residual", "layer-norm")),
-    CauseKind.RECURRENT_JACOBIAN: Action("recurrent-jacobian", ("forget-bias", "orthogonal-init")),
-    CauseKind.INPUT_SCALE: Action("input-scale", ("normalise-input",)),
-    CauseKind.TARGET_SCALE: Action("target-scale", ("normalise-target",)),
-    CauseKind.LEARNING_RATE_HIGH: Action("learning-rate-high", ("lower-lr", "warmup")),
-    CauseKind.LEARNING_RATE_LOW: Action("learning-rate-low", ("higher-lr",)),
-    CauseKind.LOSS_NUMERICS: Action("loss-numerics", ("loss-eps",)),
-    CauseKind.PRECISION: Action("precision", ("fp32",)),
-    CauseKind.DEAD_UNITS: Action("dead-units", ("he-init", "layer-norm", "leaky-relu")),
+    CauseKind.DEPTH_WITHOUT_SKIP_OR_NORM: Action("depth-without-skip-or-norm"),
+    CauseKind.RECURRENT_JACOBIAN: Action("recurrent-jacobian"),
+    CauseKind.INPUT_SCALE: Action("input-scale"),
+    CauseKind.TARGET_SCALE: Action("target-scale"),
+    CauseKind.LEARNING_RATE_HIGH: Action("learning-rate-high"),
+    CauseKind.LEARNING_RATE_LOW: Action("learning-rate-low"),
+    CauseKind.LOSS_NUMERICS: Action("loss-numerics"),
+    CauseKind.PRECISION: Action("precision"),
+    CauseKind.DEAD_UNITS: Action("dead-units"),
     CauseKind.LOOP_ORDER: Action("read"),
-    CauseKind.DISCONNECTED: Action("disconnected", ("reconnect",)),
+    CauseKind.DISCONNECTED: Action("disconnected"),
     CauseKind.DATA: Action("data"),
-    CauseKind.OPTIMIZER_EPSILON: Action("optimizer-epsilon", ("lower-eps",)),
-    CauseKind.WARMUP_MISSING: Action("warmup-missing", ("warmup", "lower-lr")),
+    CauseKind.OPTIMIZER_EPSILON: Action("optimizer-epsilon"),
+    CauseKind.WARMUP_MISSING: Action("warmup-missing"),
     CauseKind.OUTPUT_ACTIVATION: Action("output-activation"),
 }
 
@@ -61,11 +59,11 @@ BY_RULE_AND_CAUSE: Final[Mapping[tuple[str, CauseKind], Action]] = {
         (rule, CauseKind.RECURRENT_JACOBIAN): _CLIP_IN_TIME
         for rule in ("exploding-gradient", "gradient-spike", "non-finite")
     },
-    ("gradient-spike", CauseKind.DATA): Action("gradient-spike.data", ("clip-norm",)),
-    ("gradient-spike", CauseKind.LEARNING_RATE_HIGH): Action("learning-rate-high", ("lower-lr", "clip-norm")),
+    ("gradient-spike", CauseKind.DATA): Action("gradient-spike.data"),
+    ("gradient-spike", CauseKind.LEARNING_RATE_HIGH): Action("learning-rate-high"),
     ("clipping-saturated", CauseKind.LEARNING_RATE_HIGH): _CLIPPING,
     ("clipping-saturated", CauseKind.LEARNING_RATE_LOW): _CLIPPING,
-    ("loss-scale-collapse", CauseKind.PRECISION): Action("loss-scale-collapse", ("fp32",)),
+    ("loss-scale-collapse", CauseKind.PRECISION): Action("loss-scale-collapse"),
     ("loss-scale-collapse", CauseKind.LOSS_NUMERICS): _GUARD_DERIVATIVE,
     ("constant-output", CauseKind.DATA): Action("constant-output.data"),
 }
@@ -75,23 +73,23 @@ BY_CAUSE_KEY: Final[Mapping[str, Action]] = {
     "no-gradient.cause-flat": Action("flat-operation"),
     "vanishing-gradient.cause-decay": _LESS_DECAY,
     "constant-output.cause-decay": _LESS_DECAY,
-    "bad-initialisation.cause-certain": Action("certain-output", (INIT,)),
-    "bad-initialisation.cause-identical": Action("identical-weights", (INIT,)),
+    "bad-initialisation.cause-certain": Action("certain-output"),
+    "bad-initialisation.cause-identical": Action("identical-weights"),
     "bad-initialisation.cause-zero": _AWAY_FROM_ZERO,
     "no-gradient.cause-zero": _AWAY_FROM_ZERO,
     "vanishing-gradient.cause-zero-weights": _AWAY_FROM_ZERO,
-    "non-finite.cause-epsilon": Action("epsilon-zero", ("fp32",)),
+    "non-finite.cause-epsilon": Action("epsilon-zero"),
     "non-finite.cause-backward": _GUARD_DERIVATIVE,
     "non-finite.cause-numerics": _GUARD_DERIVATIVE,
     "non-finite.cause-loss": Action("empty-batch"),
-    "precision-loss.cause-unscaled": Action("loss-unscaled", ("fp32",)),
-    "precision-loss.cause-scaled": Action("loss-scale-small", ("fp32",)),
+    "precision-loss.cause-unscaled": Action("loss-unscaled"),
+    "precision-loss.cause-scaled": Action("loss-scale-small"),
 }
 
 BY_RULE: Final[Mapping[str, Action]] = {
-    "gradient-spike": Action("gradient-spike", ("clip-norm", "lower-lr")),
+    "gradient-spike": Action("gradient-spike"),
     "clipping-saturated": _CLIPPING,
-    "loss-scale-collapse": Action("loss-scale-collapse", ("fp32",)),
+    "loss-scale-collapse": Action("loss-scale-collapse"),
     "update-too-large": BY_CAUSE[CauseKind.LEARNING_RATE_HIGH],
     "update-too-small": BY_CAUSE[CauseKind.LEARNING_RATE_LOW],
     "no-gradient": BY_CAUSE[CauseKind.DISCONNECTED],
@@ -109,7 +107,7 @@ BY_RULE: Final[Mapping[str, Action]] = {
 BY_ACTIVATION: Final[Mapping[str, Action]] = {
     **dict.fromkeys(
         ("tanh", "hardtanh", "softsign", "erf"),
-        Action("activation-derivative.saturated", ("xavier-init", "layer-norm")),
+        Action("activation-derivative.saturated"),
     ),
     **dict.fromkeys(
         ("relu", "leakyrelu", "prelu", "prelukernel", "rreluwithnoise", "elu", "gelu", "silu", "mish", "hardswish"),
@@ -117,24 +115,13 @@ BY_ACTIVATION: Final[Mapping[str, Action]] = {
     ),
 }
 
-LOOP: Final[Mapping[EventKind, tuple[str, ...]]] = {
-    EventKind.ZERO_GRAD_MISSING: ("zero-grad",),
-    EventKind.ZERO_GRAD_BEFORE_STEP: ("zero-grad",),
-    EventKind.CLIP_BEFORE_BACKWARD: ("clip-norm",),
-    EventKind.CLIP_AFTER_STEP: ("clip-norm",),
-    EventKind.CLIP_BEFORE_UNSCALE: ("unscale-before-clip",),
-    EventKind.DOUBLE_STEP: (),
-    EventKind.STEP_WITHOUT_BACKWARD: (),
-    EventKind.FOREIGN_PARAMETERS: ("reconnect",),
-}
-
-# The initialisation that keeps the gradient's size through an activation (autograd's name, lower case); others: LSUV.
-# No scale repairs sigmoid, but where its weights are at fault as well, they come first.
-INITIALISATION: Final[Mapping[str, str]] = {
-    **dict.fromkeys(
-        ("relu", "threshold", "clampmin", "leakyrelu", "prelu", "prelukernel", "rreluwithnoise"), "he-init"
-    ),
-    **dict.fromkeys(("elu", "celu"), "he-init"),
-    **dict.fromkeys(("tanh", "hardtanh", "softsign", "erf", "selu", "sigmoid"), "xavier-init"),
-    "": "xavier-init",  # no activation: a linear chain
-}
+LOOP: Final = (
+    EventKind.ZERO_GRAD_MISSING,
+    EventKind.ZERO_GRAD_BEFORE_STEP,
+    EventKind.CLIP_BEFORE_BACKWARD,
+    EventKind.CLIP_AFTER_STEP,
+    EventKind.CLIP_BEFORE_UNSCALE,
+    EventKind.DOUBLE_STEP,
+    EventKind.STEP_WITHOUT_BACKWARD,
+    EventKind.FOREIGN_PARAMETERS,
+)

@@ -12,7 +12,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Final
 
-from evengrad.core.finding import Cause, Finding
+from evengrad.core.finding import Advice, Cause, Finding
 from evengrad.errors import UsageError
 
 _log = logging.getLogger(__name__)
@@ -60,9 +60,14 @@ class Texts:
         """Return what a cause says."""
         return clean(self._of_rule(cause.key, cause.values) or cause.explanation)
 
+    def reason(self, advice: Advice) -> str:
+        """Return why a remedy fits."""
+        return clean(self._of_rule(advice.key, advice.values) or advice.why)
+
     def quantity(self, rule: str, phrase: str) -> str:
         """Return a rule's name of a measured quantity."""
-        return clean(_texts(self.lang, rule).get(f"quantity:{phrase}", phrase))
+        key = f"quantity:{phrase}"
+        return clean(_texts(self.lang, rule).get(key) or _texts(self.lang, "check").get(key, phrase))
 
     def _of_rule(self, qualified: str, values: tuple[tuple[str, str], ...]) -> str | None:
         """Return a rule's template in this language, filled; None where there is none, or its blanks do not fit."""
