@@ -16,6 +16,8 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from evengrad.checks.check import check
+    from evengrad.checks.result import CheckResult
     from evengrad.core.event import Event, EventKind
     from evengrad.core.finding import Cause, CauseKind, Diagnosis, Evidence, Finding, Severity, Verdict
     from evengrad.core.ledger import Ledger, LedgerEntry
@@ -36,6 +38,7 @@ __version__ = "0.1.0"
 __all__ = [
     "Cause",
     "CauseKind",
+    "CheckResult",
     "Diagnosis",
     "EvengradError",
     "Event",
@@ -51,6 +54,7 @@ __all__ = [
     "Statistic",
     "Trace",
     "Verdict",
+    "check",
     "diagnose",
     "init_",
     "prescribe",
@@ -60,6 +64,8 @@ __all__ = [
 ]
 
 _HOMES = {
+    "evengrad.checks.check": ("check",),
+    "evengrad.checks.result": ("CheckResult",),
     "evengrad.core.event": ("Event", "EventKind"),
     "evengrad.core.finding": ("Cause", "CauseKind", "Diagnosis", "Evidence", "Finding", "Severity", "Verdict"),
     "evengrad.core.ledger": ("Ledger", "LedgerEntry"),

@@ -36,7 +36,7 @@ _NORMALISATION = frozenset(
     "NativeBatchNormLegit".split()
 )
 _ATTENTION = frozenset(
-    "Softmax ScaledDotProductFlashAttention ScaledDotProductEfficientAttention ScaledDotProductFlashAttentionForCpu "
+    "Softmax SafeSoftmax ScaledDotProductFlashAttention ScaledDotProductEfficientAttention ScaledDotProductFlashAttentionForCpu "
     "ScaledDotProductFusedAttentionOverrideable ScaledDotProductCudnnAttention FlexAttention".split()
 )
 _SHAPE = VIEWS | frozenset(
