@@ -82,7 +82,9 @@ class Flow:
         return self._activations[index]
 
     def _swish(self, index: int) -> Activation | None:
-        """Recognise x * sigmoid(x) written out."""
+        """Recognise x * sigmoid(x) written out, at either operation."""
+        if self._ops[index].name == "Sigmoid":
+            return next((found for user, _ in self._ops[index].consumers if (found := self._swish(user))), None)
         inputs = self._inputs(index)
         if self._ops[index].name != "Mul" or len(inputs) != 2:
             return None

@@ -81,11 +81,11 @@ def init_(
     wiring: Wiring | None = None
     if batch is not None:
         try:
-            wiring = wiring_by_batch(model, inventory.layers, batch)
+            wiring = wiring_by_batch(model, inventory.all_layers, batch)
         except GraphTooLargeError:
             notes.append("the batch's graph is too large to walk: the order of modules was used")
     if wiring is None:
-        wiring = wiring_by_order(model, inventory.layers, assumed)
+        wiring = wiring_by_order(model, inventory.all_layers, assumed)
     with draws.untouched_randomness(), torch.no_grad():
         session = _Session(chosen, inventory, wiring, generator or draws.private_generator(), gain)
         session.draw_layers()

@@ -22,12 +22,14 @@ class Inventory:
 
     Attributes:
         layers: Layers to draw, each weight once.
+        all_layers: Every layer, also those that are left.
         recurrent: Recurrent modules.
         left: Reasons to leave, by name of the weight or parameter.
         shapes: Shapes by the name that the report uses, in the model's order.
     """
 
     layers: tuple[Layer, ...]
+    all_layers: tuple[Layer, ...]
     recurrent: tuple[Recurrent, ...]
     left: dict[str, str]
     shapes: dict[str, tuple[int, ...]]
@@ -70,7 +72,7 @@ def take_inventory(model: nn.Module, chosen: Collection[str] | None) -> Inventor
             full = f"{name}.{local}" if name else local
             if parameter is not None and id(parameter) not in handled:
                 left.setdefault(full, _reason(module, parameter, full, chosen))
-    return Inventory(tuple(layers), recurrent, left, shapes)
+    return Inventory(tuple(layers), tuple(found), recurrent, left, shapes)
 
 
 def _refuse_unready(model: nn.Module) -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
+import sys
 import types
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 
 import torch
@@ -278,7 +279,9 @@ def undisturbed(model: nn.Module) -> Iterator[None]:
     """Run forward passes that leave buffers and random state as they were; compiled code runs as it was written."""
     buffers = [(buffer, buffer.detach().clone()) for buffer in model.buffers()]
     kept = [(owner, name, value) for owner in model.modules() for name, value in owner._buffers.items()]
-    with untouched_randomness(), torch.compiler.set_stance("force_eager"), torch.enable_grad():
+    # Importing the compiler takes seconds; nothing is compiled unless somebody has imported it already.
+    eager = torch.compiler.set_stance("force_eager") if "torch._dynamo" in sys.modules else nullcontext()
+    with untouched_randomness(), eager, torch.enable_grad():
         try:
             yield
         finally:
