@@ -10,6 +10,8 @@ from typing import Final
 from evengrad.core.finding import Advice, CauseKind, Diagnosis, Finding, Severity
 from evengrad.core.plan import Act, Change, Plan
 from evengrad.core.trace import Trace
+from evengrad.remedies import _random
+from evengrad.remedies._autotrainer import autotrainer_order
 from evengrad.remedies._base import AbstractRemedy, fault
 from evengrad.remedies._catalogue import catalogue_remedies
 from evengrad.remedies._pairs import matching, pairs
@@ -50,6 +52,30 @@ def prescribe(diagnosis: Diagnosis) -> tuple[Plan, ...]:
         (Plan((change,)) for change in eases),
     )
     return _distinct(plans)
+
+
+def random_plans(diagnosis: Diagnosis, seed: int, count: int) -> tuple[Plan, ...]:
+    """Return plans drawn at random among all remedies that apply to the run, whatever the cause: a control.
+
+    Args:
+        diagnosis: What is wrong with a run.
+        seed: Of the draw.
+        count: How many; fewer where the run admits fewer.
+
+    Returns:
+        Distinct plans of one or two changes; none for a healthy run.
+    """
+    return () if first_finding(diagnosis) is None else _random.random_plans(diagnosis.trace, count, seed=seed)
+
+
+def autotrainer_plans(diagnosis: Diagnosis) -> tuple[Plan, ...]:
+    """Return the repairs that AUTOTRAINER would try for the first finding's symptom, in its order: a baseline.
+
+    Source:
+        Zhang, Zhai, Ma and Shen, ICSE 2021, ``repair_strategy`` in its source.
+    """
+    finding = first_finding(diagnosis)
+    return () if finding is None else _distinct(autotrainer_order(finding, diagnosis.trace))
 
 
 def advise(diagnosis: Diagnosis) -> Diagnosis:
