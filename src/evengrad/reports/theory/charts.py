@@ -11,7 +11,7 @@ import numpy as np
 from evengrad.reports.charts._chart import Chart, evenly, rounded
 from evengrad.reports.json_report import Json
 from evengrad.reports.text import Texts, decades
-from evengrad.reports.theory.wording import precise, title_of
+from evengrad.reports.theory.wording import LARGEST, SMALLEST, precise, title_of
 from evengrad.reports.values import Table
 from evengrad.theory.correlation import correlation_map
 from evengrad.theory.mean_field import variance_map
@@ -29,7 +29,7 @@ def theory_charts(picture: MeanFieldPicture, words: Texts) -> tuple[Chart, ...]:
     """Return the charts, the most telling first."""
     return (
         _by_layer("gradient", lambda row, layer: row.propagation.decades[layer], picture, words),
-        _by_layer("variance", lambda row, layer: math.log10(row.propagation.q[layer]), picture, words),
+        _by_layer("variance", _log_variance, picture, words),
         _by_layer("correlation", lambda row, layer: row.correlations[layer], picture, words),
         _variance_map(picture, words),
         _correlation_map(picture, words),
@@ -48,11 +48,21 @@ def _by_layer(key: str, value: Point, picture: MeanFieldPicture, words: Texts) -
         axis["range"] = [-0.02, 1.02]
     layout: dict[str, Json] = {"xaxis": {"title": {"text": words.say("html.axis.layer")}}, "yaxis": axis}
     rows = tuple(
-        (f"{layer + 1:,}", *(decades(value(row, layer), 2) for row in picture.comparison))
+        (f"{layer + 1:,}", *(_cell(value(row, layer)) for row in picture.comparison))
         for layer in evenly(picture.depth, _ROWS)
     )
     columns = (words.say("html.axis.layer"), *(title_of(row.name, words) for row in picture.comparison))
     return _chart(key, drawn, layout, (columns, rows), words)
+
+
+def _log_variance(row: InitialisationRow, layer: int) -> float:
+    """Return log10 of a layer's variance; nan where theory does not follow it any further."""
+    log = math.log10(row.propagation.q[layer])
+    return log if SMALLEST < log < LARGEST else math.nan
+
+
+def _cell(value: float) -> str:
+    return "" if math.isnan(value) else decades(value, 2)
 
 
 def _variance_map(picture: MeanFieldPicture, words: Texts) -> Chart:

@@ -10,13 +10,11 @@ from evengrad.reports.text import Texts, decades, number, texts
 from evengrad.reports.theory.facts import facts
 from evengrad.reports.theory.sentences import advice, default_sentence, headline, notes
 from evengrad.reports.theory.values import Cell, Plot, PlotColumn, TheoryDocument
-from evengrad.reports.theory.wording import BOOK, depth_text, precise, spaced, spoken_name, title_of
+from evengrad.reports.theory.wording import BOOK, depth_text, precise, size_text, spaced, spoken_name, title_of
 from evengrad.reports.values import Table
 from evengrad.theory.overview import InitialisationRow, MeanFieldPicture
-from evengrad.theory.quadrature import LARGEST_VARIANCE, SMALLEST_VARIANCE
 
 _ROWS: Final = 10  # of the plot
-_SMALLEST, _LARGEST = math.log10(SMALLEST_VARIANCE), math.log10(LARGEST_VARIANCE)
 _NARROWEST: Final = 3.0  # decades that an axis of the plot spans at least, so that what is even looks even
 
 
@@ -81,7 +79,10 @@ def _plot(picture: MeanFieldPicture, words: Texts) -> Plot:
                 words.say(f"plot.{quantity}"),
                 title_of(row.name, words),
                 tuple(
-                    Cell(_size(value, quantity), (value - low) / (high - low) if math.isfinite(value) else None)
+                    Cell(
+                        size_text(value) if quantity == "variance" else decades(value),
+                        (value - low) / (high - low) if math.isfinite(value) else None,
+                    )
                     for value in values
                 ),
             )
@@ -101,15 +102,6 @@ def _logs(row: InitialisationRow, quantity: str, layers: list[int]) -> list[floa
     if quantity == "gradient":
         return [row.propagation.decades[layer] for layer in layers]
     return [math.log10(row.propagation.q[layer]) for layer in layers]
-
-
-def _size(value: float, quantity: str) -> str:
-    """Return a size in decades; where the variance leaves what theory follows, it says so."""
-    if quantity != "variance":
-        return decades(value)
-    if value <= _SMALLEST:
-        return f"<{decades(_SMALLEST, 0)}"
-    return decades(value) if value < _LARGEST else f">{decades(_LARGEST, 0)}"
 
 
 def _axis(logs: list[float]) -> tuple[float, float]:

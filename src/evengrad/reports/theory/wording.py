@@ -7,11 +7,14 @@ import re
 from typing import Final
 
 from evengrad.errors import UsageError
-from evengrad.reports.text import Texts, clean
+from evengrad.reports.text import Texts, clean, decades
 from evengrad.theory.activation import Activation
 from evengrad.theory.lookup import as_activation, known_activations
+from evengrad.theory.quadrature import LARGEST_VARIANCE, SMALLEST_VARIANCE
 
 BOOK: Final = "_theory"  # the file of texts
+
+SMALLEST, LARGEST = math.log10(SMALLEST_VARIANCE), math.log10(LARGEST_VARIANCE)  # variances that theory follows
 
 _HAN, _LATIN = r"[\u4e00-\u9fff]", r"[A-Za-z0-9]"
 _SEAM: Final = re.compile(f"(?<={_HAN})(?={_LATIN})|(?<={_LATIN})(?={_HAN})")
@@ -52,6 +55,13 @@ def depth_text(limit: float, depth: int, words: Texts, *, unit: bool = False) ->
     if not math.isinf(limit):
         return words.say("depth.layers" if unit else "depth", number=f"{math.floor(limit):,}")
     return words.say("depth.layers.and-more" if unit else "depth.and-more", number=f"{depth:,}")
+
+
+def size_text(log: float) -> str:
+    """Return log10 of a variance; where it leaves what theory follows, it says so."""
+    if log <= SMALLEST:
+        return f"<{decades(SMALLEST, 0)}"
+    return decades(log) if log < LARGEST else f">{decades(LARGEST, 0)}"
 
 
 def spaced(text: str) -> str:
