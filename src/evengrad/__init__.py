@@ -16,6 +16,7 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from evengrad import theory
     from evengrad.checks.check import check
     from evengrad.checks.result import CheckResult
     from evengrad.core.event import Event, EventKind
@@ -60,6 +61,7 @@ __all__ = [
     "prescribe",
     "read_trace",
     "report",
+    "theory",
     "watch",
 ]
 
@@ -81,11 +83,14 @@ _HOMES = {
     "evengrad.treatment.initialisation.initialise": ("init_",),
     "evengrad.treatment.initialisation.report": ("InitReport",),
 }
+_SUBPACKAGES = ("theory",)
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 
 def __getattr__(name: str) -> object:
     """Import a public name when it is first used (PEP 562)."""
+    if name in _SUBPACKAGES:
+        return importlib.import_module(f"{__name__}.{name}")
     if name not in _HOME_OF:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value: object = getattr(importlib.import_module(_HOME_OF[name]), name)
