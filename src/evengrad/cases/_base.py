@@ -30,6 +30,9 @@ class Case:
         modules: Modules any one of which, or of whose children, is the right place; empty: the fault has no one place.
         parameters: The same for parameters.
         first_step: First and last optimizer step at which the fault may be said to begin, both included.
+        repairs: The smallest repairs known, any one of which takes a sick case to its threshold: ids of remedies, those
+            of a pair joined by `` + ``. Empty: none is known that a remedy could make (the data are at fault, or the
+            task is out of reach).
     """
 
     description: str
@@ -44,11 +47,13 @@ class Case:
     modules: tuple[str, ...] = ()
     parameters: tuple[str, ...] = ()
     first_step: tuple[int, int] = (0, 0)
+    repairs: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         """Check that a sick case says what is wrong and has a twin, and a healthy one claims no fault."""
-        if self.fault is None and (self.twin or self.causes or self.equivalents or self.modules or self.parameters):
-            raise ValueError(f"a healthy case names neither cause, place nor twin: {self.description}")
+        told = (self.twin, self.causes, self.equivalents, self.modules, self.parameters, self.repairs)
+        if self.fault is None and any(told):
+            raise ValueError(f"a healthy case names neither cause, place, twin nor repair: {self.description}")
         if self.fault is not None and (self.twin is None or not self.causes):
             raise ValueError(f"a sick case needs a twin and at least one cause: {self.description}")
 

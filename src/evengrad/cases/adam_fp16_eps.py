@@ -37,4 +37,5 @@ CASE = Case(
     equivalents=frozenset({"precision-loss"}),
     causes=frozenset({CauseKind.PRECISION, CauseKind.OPTIMIZER_EPSILON}),
     first_step=(0, 2),
+    repairs=frozenset({"raise-eps"}),
 )

@@ -55,4 +55,5 @@ CASE = Case(
     optimizer="SGD",
     fault="exploding-gradient",
     causes=frozenset({CauseKind.DEPTH_WITHOUT_SKIP_OR_NORM}),
+    repairs=frozenset({"residual"}),
 )

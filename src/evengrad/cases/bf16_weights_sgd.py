@@ -40,4 +40,5 @@ CASE = Case(
     fault="precision-loss",
     causes=frozenset({CauseKind.PRECISION}),
     first_step=(0, 50),
+    repairs=frozenset({"fp32", "higher-lr"}),
 )

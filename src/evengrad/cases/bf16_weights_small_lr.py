@@ -50,4 +50,5 @@ CASE = Case(
     optimizer="AdamW",
     fault="precision-loss",
     causes=frozenset({CauseKind.PRECISION}),
+    repairs=frozenset({"fp32", "higher-lr"}),
 )

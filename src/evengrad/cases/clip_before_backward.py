@@ -62,4 +62,5 @@ CASE = Case(
     fault="loop-order",
     causes=frozenset({CauseKind.LOOP_ORDER}),
     first_step=(0, 3),
+    repairs=frozenset({"clip-before-step"}),
 )

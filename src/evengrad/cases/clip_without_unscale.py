@@ -59,4 +59,5 @@ CASE = Case(
     fault="loop-order",
     causes=frozenset({CauseKind.LOOP_ORDER}),
     first_step=(0, 3),
+    repairs=frozenset({"unscale-before-clip"}),
 )

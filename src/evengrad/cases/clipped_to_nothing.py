@@ -51,4 +51,5 @@ CASE = Case(
     fault="clipping-saturated",
     equivalents=frozenset({"update-too-small"}),
     causes=frozenset({CauseKind.LEARNING_RATE_LOW}),
+    repairs=frozenset({"raise-clip", "remove-clip"}),
 )

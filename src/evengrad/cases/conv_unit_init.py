@@ -57,4 +57,5 @@ CASE = Case(
     fault="bad-initialisation",
     equivalents=frozenset({"exploding-gradient"}),
     causes=frozenset({CauseKind.WEIGHT_SCALE_LARGE}),
+    repairs=frozenset({"he-init", "lsuv-init"}),
 )

@@ -50,4 +50,5 @@ CASE = Case(
     fault="gradient-spike",
     causes=frozenset({CauseKind.DATA, CauseKind.TARGET_SCALE}),
     first_step=(25, 27),
+    repairs=frozenset({"adaptive-clip", "clip-norm"}),
 )

@@ -55,4 +55,5 @@ CASE = Case(
     fault="dead-units",
     causes=frozenset({CauseKind.DEAD_UNITS}),
     modules=("conv1", "conv2", "conv3", ":relu"),
+    repairs=frozenset({"he-init", "lsuv-init", "zero-bias"}),
 )

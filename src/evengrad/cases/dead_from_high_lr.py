@@ -51,4 +51,5 @@ CASE = Case(
     equivalents=frozenset({"update-too-large"}),
     causes=frozenset({CauseKind.LEARNING_RATE_HIGH, CauseKind.DEAD_UNITS}),
     first_step=(0, 30),
+    repairs=frozenset({"lower-lr"}),
 )

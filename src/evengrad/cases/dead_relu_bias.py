@@ -39,4 +39,5 @@ CASE = Case(
     fault="dead-units",
     causes=frozenset({CauseKind.DEAD_UNITS}),
     modules=("2", "3"),
+    repairs=frozenset({"he-init", "lsuv-init", "zero-bias"}),
 )

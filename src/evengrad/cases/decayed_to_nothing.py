@@ -37,4 +37,5 @@ CASE = Case(
     equivalents=frozenset({"constant-output"}),
     causes=frozenset({CauseKind.WEIGHT_SCALE_SMALL}),
     first_step=(0, 150),
+    repairs=frozenset({"lower-weight-decay"}),
 )

@@ -61,4 +61,5 @@ CASE = Case(
         }
     ),
     modules=("embed", "blocks"),
+    repairs=frozenset({"residual"}),
 )

@@ -55,4 +55,5 @@ CASE = Case(
     equivalents=frozenset({"bad-initialisation"}),
     causes=frozenset({CauseKind.WEIGHT_SCALE_SMALL, CauseKind.DEPTH_WITHOUT_SKIP_OR_NORM}),
     modules=("layers",),
+    repairs=frozenset({"he-init", "lsuv-init"}),
 )

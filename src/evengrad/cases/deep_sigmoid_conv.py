@@ -58,4 +58,5 @@ CASE = Case(
     fault="vanishing-gradient",
     causes=frozenset({CauseKind.ACTIVATION_DERIVATIVE}),
     modules=("features",),
+    repairs=frozenset({"relu + he-init", "tanh + xavier-init"}),
 )

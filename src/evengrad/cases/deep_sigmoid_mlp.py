@@ -51,4 +51,5 @@ CASE = Case(
     fault="vanishing-gradient",
     causes=frozenset({CauseKind.ACTIVATION_DERIVATIVE}),
     modules=("net.0", "net.2"),
+    repairs=frozenset({"tanh"}),
 )

@@ -53,4 +53,5 @@ CASE = Case(
     fault="no-gradient",
     causes=frozenset({CauseKind.DISCONNECTED}),
     modules=("encoder",),
+    repairs=frozenset({"reconnect"}),
 )

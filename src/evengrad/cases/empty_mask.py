@@ -53,4 +53,5 @@ CASE = Case(
     fault="non-finite",
     causes=frozenset({CauseKind.LOSS_NUMERICS, CauseKind.DATA}),
     first_step=(50, 50),
+    repairs=frozenset({"loss-eps"}),
 )

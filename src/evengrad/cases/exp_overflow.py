@@ -62,4 +62,5 @@ CASE = Case(
     fault="non-finite",
     causes=frozenset({CauseKind.LOSS_NUMERICS, CauseKind.PRECISION}),
     first_step=(20, 149),
+    repairs=frozenset({"loss-eps"}),
 )

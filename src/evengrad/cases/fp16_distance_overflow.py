@@ -51,4 +51,5 @@ CASE = Case(
     fault="non-finite",
     causes=frozenset({CauseKind.PRECISION}),
     first_step=(0, 30),
+    repairs=frozenset({"fp32"}),
 )

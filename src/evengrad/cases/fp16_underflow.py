@@ -54,4 +54,5 @@ CASE = Case(
     equivalents=frozenset({"no-gradient", "vanishing-gradient"}),
     causes=frozenset({CauseKind.PRECISION}),
     modules=("fc1", "fc2"),
+    repairs=frozenset({"fp32"}),
 )

@@ -50,4 +50,5 @@ CASE = Case(
     fault="gradient-spike",
     causes=frozenset({CauseKind.DATA, CauseKind.TARGET_SCALE}),
     first_step=(60, 62),
+    repairs=frozenset({"clip-norm"}),
 )

@@ -54,4 +54,5 @@ CASE = Case(
     fault="saturated-activation",
     equivalents=frozenset({"bad-initialisation", "exploding-gradient"}),
     causes=frozenset({CauseKind.WEIGHT_SCALE_LARGE}),
+    repairs=frozenset({"lsuv-init", "xavier-init"}),
 )

@@ -37,4 +37,5 @@ CASE = Case(
     causes=frozenset({CauseKind.INPUT_SCALE}),
     modules=("0",),
     first_step=(0, 5),
+    repairs=frozenset({"normalise-input"}),
 )

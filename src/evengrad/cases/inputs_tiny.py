@@ -53,4 +53,5 @@ CASE = Case(
     causes=frozenset({CauseKind.INPUT_SCALE}),
     modules=("conv1",),
     first_step=(0, 5),
+    repairs=frozenset({"normalise-input"}),
 )

@@ -58,4 +58,5 @@ CASE = Case(
     fault="non-finite",
     causes=frozenset({CauseKind.LOSS_NUMERICS}),
     first_step=(60, 60),
+    repairs=frozenset({"loss-eps"}),
 )

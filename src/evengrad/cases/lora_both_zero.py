@@ -67,4 +67,5 @@ CASE = Case(
     equivalents=frozenset({"bad-initialisation"}),
     causes=frozenset({CauseKind.WEIGHT_SCALE_SMALL, CauseKind.DISCONNECTED}),
     modules=("one", "two"),
+    repairs=frozenset({"he-init"}),
 )

@@ -51,4 +51,5 @@ CASE = Case(
     fault="update-too-small",
     equivalents=frozenset({"precision-loss"}),
     causes=frozenset({CauseKind.OPTIMIZER_EPSILON}),
+    repairs=frozenset({"lower-eps"}),
 )

@@ -52,4 +52,5 @@ CASE = Case(
     fault="update-too-small",
     causes=frozenset({CauseKind.LEARNING_RATE_LOW}),
     first_step=(5, 80),
+    repairs=frozenset({"constant-lr"}),
 )

@@ -56,4 +56,5 @@ CASE = Case(
     fault="update-too-large",
     causes=frozenset({CauseKind.LEARNING_RATE_HIGH}),
     first_step=(0, 5),
+    repairs=frozenset({"lower-lr"}),
 )

@@ -35,4 +35,5 @@ CASE = Case(
     optimizer="SGD",
     fault="update-too-small",
     causes=frozenset({CauseKind.LEARNING_RATE_LOW}),
+    repairs=frozenset({"higher-lr"}),
 )

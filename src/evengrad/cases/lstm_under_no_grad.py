@@ -52,4 +52,5 @@ CASE = Case(
     fault="no-gradient",
     causes=frozenset({CauseKind.DISCONNECTED}),
     modules=("lstm",),
+    repairs=frozenset({"reconnect"}),
 )

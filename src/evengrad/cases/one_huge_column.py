@@ -51,4 +51,5 @@ CASE = Case(
     causes=frozenset({CauseKind.INPUT_SCALE}),
     modules=("hidden.0",),
     first_step=(0, 5),
+    repairs=frozenset({"normalise-input"}),
 )

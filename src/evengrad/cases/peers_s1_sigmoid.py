@@ -42,4 +42,5 @@ CASE = Case(
     fault="vanishing-gradient",
     causes=frozenset({CauseKind.ACTIVATION_DERIVATIVE}),
     modules=("0", "2", "4"),
+    repairs=frozenset({"relu + he-init", "tanh + xavier-init"}),
 )

@@ -45,4 +45,5 @@ CASE = Case(
     equivalents=frozenset({"bad-initialisation"}),
     causes=frozenset({CauseKind.WEIGHT_SCALE_SMALL}),
     modules=("0", "2", "4", "6"),
+    repairs=frozenset({"lsuv-init", "orthogonal-init", "xavier-init"}),
 )

@@ -52,4 +52,5 @@ CASE = Case(
     equivalents=frozenset({"bad-initialisation"}),
     causes=frozenset({CauseKind.RECURRENT_JACOBIAN, CauseKind.WEIGHT_SCALE_LARGE}),
     modules=("rnn",),
+    repairs=frozenset({"orthogonal-init"}),
 )

@@ -68,4 +68,5 @@ CASE = Case(
     causes=frozenset({CauseKind.LOSS_NUMERICS}),
     modules=("head",),
     first_step=(60, 60),
+    repairs=frozenset({"loss-eps"}),
 )

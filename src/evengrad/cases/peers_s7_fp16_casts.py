@@ -53,4 +53,5 @@ CASE = Case(
     equivalents=frozenset({"no-gradient", "vanishing-gradient"}),
     causes=frozenset({CauseKind.PRECISION}),
     modules=("layers",),
+    repairs=frozenset({"fp32 + higher-lr"}),
 )

@@ -37,4 +37,5 @@ CASE = Case(
     equivalents=frozenset({"input-scale"}),
     causes=frozenset({CauseKind.INPUT_SCALE}),
     modules=("0", "1"),
+    repairs=frozenset({"normalise-input"}),
 )

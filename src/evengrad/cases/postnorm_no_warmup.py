@@ -72,4 +72,5 @@ CASE = Case(
     fault="update-too-large",
     causes=frozenset({CauseKind.WARMUP_MISSING, CauseKind.LEARNING_RATE_HIGH}),
     first_step=(0, 10),
+    repairs=frozenset({"lower-lr"}),
 )

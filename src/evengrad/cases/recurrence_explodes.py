@@ -56,4 +56,5 @@ CASE = Case(
     equivalents=frozenset({"bad-initialisation"}),
     causes=frozenset({CauseKind.RECURRENT_JACOBIAN, CauseKind.WEIGHT_SCALE_LARGE}),
     modules=("recur",),
+    repairs=frozenset({"orthogonal-init"}),
 )

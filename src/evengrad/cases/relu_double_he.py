@@ -41,4 +41,5 @@ CASE = Case(
     fault="exploding-gradient",
     equivalents=frozenset({"bad-initialisation"}),
     causes=frozenset({CauseKind.WEIGHT_SCALE_LARGE}),
+    repairs=frozenset({"he-init", "lsuv-init"}),
 )

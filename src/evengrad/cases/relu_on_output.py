@@ -53,4 +53,5 @@ CASE = Case(
     equivalents=frozenset({"dead-units"}),
     causes=frozenset({CauseKind.OUTPUT_ACTIVATION, CauseKind.DEAD_UNITS}),
     first_step=(0, 60),
+    repairs=frozenset({"drop-output-activation"}),
 )

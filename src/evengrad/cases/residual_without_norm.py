@@ -56,4 +56,5 @@ CASE = Case(
     fault="exploding-gradient",
     equivalents=frozenset({"bad-initialisation"}),
     causes=frozenset({CauseKind.DEPTH_WITHOUT_SKIP_OR_NORM, CauseKind.WEIGHT_SCALE_LARGE}),
+    repairs=frozenset({"lsuv-init", "small-branches"}),
 )

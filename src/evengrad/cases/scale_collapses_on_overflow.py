@@ -62,4 +62,5 @@ CASE = Case(
     equivalents=frozenset({"non-finite"}),
     causes=frozenset({CauseKind.PRECISION, CauseKind.LOSS_NUMERICS}),
     first_step=(10, 249),
+    repairs=frozenset({"loss-eps"}),
 )

@@ -53,4 +53,5 @@ CASE = Case(
     equivalents=frozenset({"target-scale", "saturated-activation"}),
     causes=frozenset({CauseKind.OUTPUT_ACTIVATION, CauseKind.TARGET_SCALE}),
     first_step=(0, 100),
+    repairs=frozenset({"drop-output-activation"}),
 )

@@ -53,4 +53,5 @@ CASE = Case(
     equivalents=frozenset({"input-scale"}),
     causes=frozenset({CauseKind.INPUT_SCALE}),
     modules=("fc1", ":sigmoid"),
+    repairs=frozenset({"normalise-input"}),
 )

@@ -49,4 +49,5 @@ CASE = Case(
     optimizer="Adam",
     fault="constant-output",
     causes=frozenset({CauseKind.OUTPUT_ACTIVATION}),
+    repairs=frozenset({"sigmoid-output"}),
 )

@@ -38,4 +38,5 @@ CASE = Case(
     equivalents=frozenset({"constant-output"}),
     causes=frozenset({CauseKind.OUTPUT_ACTIVATION}),
     modules=("3",),
+    repairs=frozenset({"drop-output-activation"}),
 )

@@ -52,4 +52,5 @@ CASE = Case(
     fault="non-finite",
     causes=frozenset({CauseKind.LOSS_NUMERICS}),
     first_step=(0, 299),
+    repairs=frozenset({"loss-eps"}),
 )

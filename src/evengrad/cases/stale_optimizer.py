@@ -57,4 +57,5 @@ CASE = Case(
     equivalents=frozenset({"no-gradient"}),
     causes=frozenset({CauseKind.LOOP_ORDER, CauseKind.DISCONNECTED}),
     first_step=(0, 3),
+    repairs=frozenset({"reconnect"}),
 )

@@ -53,4 +53,5 @@ CASE = Case(
     fault="loop-order",
     causes=frozenset({CauseKind.LOOP_ORDER}),
     first_step=(0, 3),
+    repairs=frozenset({"single-step"}),
 )

@@ -53,4 +53,5 @@ CASE = Case(
     fault="exploding-gradient",
     equivalents=frozenset({"bad-initialisation"}),
     causes=frozenset({CauseKind.WEIGHT_SCALE_LARGE}),
+    repairs=frozenset({"lsuv-init", "orthogonal-init", "xavier-init"}),
 )

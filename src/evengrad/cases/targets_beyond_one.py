@@ -37,4 +37,5 @@ CASE = Case(
     optimizer="Adam",
     fault="target-scale",
     causes=frozenset({CauseKind.TARGET_SCALE}),
+    repairs=frozenset({"normalise-target"}),
 )

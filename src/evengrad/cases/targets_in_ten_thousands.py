@@ -49,4 +49,5 @@ CASE = Case(
     fault="target-scale",
     causes=frozenset({CauseKind.TARGET_SCALE}),
     first_step=(0, 10),
+    repairs=frozenset({"normalise-target"}),
 )

@@ -50,4 +50,5 @@ CASE = Case(
     fault="target-scale",
     causes=frozenset({CauseKind.TARGET_SCALE}),
     first_step=(0, 10),
+    repairs=frozenset({"normalise-target"}),
 )

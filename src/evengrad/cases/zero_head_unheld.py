@@ -52,4 +52,5 @@ CASE = Case(
     equivalents=frozenset({"no-gradient"}),
     causes=frozenset({CauseKind.DISCONNECTED}),
     modules=("head",),
+    repairs=frozenset({"reconnect"}),
 )

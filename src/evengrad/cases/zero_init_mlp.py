@@ -39,4 +39,5 @@ CASE = Case(
     fault="bad-initialisation",
     equivalents=frozenset({"no-gradient", "vanishing-gradient"}),
     causes=frozenset({CauseKind.WEIGHT_SCALE_SMALL}),
+    repairs=frozenset({"he-init", "lsuv-init"}),
 )

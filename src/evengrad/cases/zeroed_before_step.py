@@ -57,4 +57,5 @@ CASE = Case(
     fault="loop-order",
     causes=frozenset({CauseKind.LOOP_ORDER}),
     first_step=(0, 3),
+    repairs=frozenset({"zero-grad"}),
 )
