@@ -66,12 +66,8 @@ class Search:
         Args:
             randoms: Plans drawn at random, tried at the same budget for comparison.
         """
-        trace = self._sick.diagnosis.trace
-        plans = list(self._prescribe(self._sick.diagnosis))
-        candidates, self.instructions = write_candidates(plans, self.control, trace, self._seen)
         self._stage("screen")
-        self._runs.reach([self._wanted(self.control, seed) for seed in (0, 1)] if candidates else [])
-        found = self._first_that_works(candidates)
+        found = self._first_that_works(list(self._prescribe(self._sick.diagnosis)))
         for _ in range(self._settings.extensions):
             if found is None and self._extend():
                 found = pick(self.tried)
@@ -100,9 +96,9 @@ class Search:
 
     # Screening
 
-    def _first_that_works(self, candidates: Sequence[Candidate]) -> Candidate | None:
+    def _first_that_works(self, plans: Sequence[Plan]) -> Candidate | None:
         """Screen batch after batch until one holds a change that works."""
-        for batch in _batches(candidates, self._settings.batch):
+        for batch in self._batches(plans):
             if self._runs.clock.over:
                 return None
             self._screen(batch)
@@ -113,6 +109,19 @@ class Search:
             if found is not None:
                 return max(deepened, key=lambda c: c.gain) if found.errors_left and deepened else found
         return None
+
+    def _batches(self, plans: Sequence[Plan]) -> Iterator[list[Candidate]]:
+        """Yield plans written into the source, some at a time: later ones are not written before they are needed."""
+        batch: list[Candidate] = []
+        for plan in plans:
+            written, failed = write_candidates([plan], self.control, self._sick.diagnosis.trace, self._seen)
+            self.instructions += failed
+            batch += written
+            if len(batch) == self._settings.batch:
+                yield batch
+                batch = []
+        if batch:
+            yield batch
 
     def _screen(self, batch: Sequence[Candidate]) -> None:
         """Run candidates on seed 0; those without hope after the first part of the way go no further."""
@@ -294,11 +303,6 @@ class Search:
 
     def _reach(self, asked: Sequence[tuple[Candidate, int]]) -> list[Reached]:
         return self._runs.reach([self._wanted(candidate, seed) for candidate, seed in asked])
-
-
-def _batches(items: Sequence[Candidate], size: int) -> Iterator[Sequence[Candidate]]:
-    for start in range(0, len(items), size):
-        yield items[start : start + size]
 
 
 def _differ(a: Candidate, b: Candidate) -> bool:

@@ -1,0 +1,175 @@
+"""How many sick programs ``evengrad fix`` repairs, with how large a change, at what cost; beside four other ways.
+
+Run from the repository's root: ``python -m benchmarks.repair``. Every case is written out as a script of its own and
+fixed on its first seed. It counts as repaired when the patched script, run plain, reaches the case's own threshold: on
+that seed, and on further seeds that the fix never saw. The cost is the wall time of the whole command over that of the
+plain script, on the same machine; training time is the plain script's wall time less that of importing what it imports.
+The other ways are given the candidates' own budget: nothing, another seed, remedies drawn at random, and the order in
+which AUTOTRAINER (Zhang et al., ICSE 2021) tries its repairs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+
+from benchmarks._repair_cases import cases, fresh, known_smallest, write_script
+from benchmarks._results import Figure, append, ratio, share
+from evengrad.cases._base import Case
+from evengrad.core.plan import Risk
+from evengrad.trials.process import finals
+
+_LONGEST = 600.0  # seconds for one fix
+
+
+@dataclass(frozen=True)
+class Repair:
+    """One case under one way.
+
+    Attributes:
+        case: Its id.
+        seed: The seed that the script was fixed on.
+        ending: How the fix ended.
+        remedies: What it recommends.
+        risk: Of the change; "".
+        repaired: On how many of the seeds the patched script reaches the threshold.
+        seeds: How many were run.
+        seconds: Wall time of the fix.
+        plain_seconds: Wall time of the plain script.
+        findings: Rules that found a fault.
+    """
+
+    case: str
+    seed: int
+    ending: str
+    remedies: tuple[str, ...]
+    risk: str
+    repaired: int
+    seeds: int
+    seconds: float
+    plain_seconds: float
+    findings: tuple[str, ...]
+
+
+def main() -> None:
+    """Measure, print, append."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--cases", nargs="*", default=None, help="ids of cases; all when left out")
+    parser.add_argument("--seeds", type=int, default=1, help="seeds that each case is fixed on")
+    parser.add_argument("--unseen", type=int, default=1, help="further seeds that the patched script is run on")
+    parser.add_argument("--healthy", action="store_true", help="fix the healthy cases instead")
+    parser.add_argument("--folder", type=Path, default=Path("/tmp/evengrad-repair"), help="where scripts are written")
+    parser.add_argument("--dry", action="store_true", help="do not append to the results file")
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+
+    known = cases()
+    chosen = arguments.cases or [name for name, case in known.items() if (case.fault is None) == arguments.healthy]
+    jobs = [(name, seed) for name in chosen for seed in range(arguments.seeds)]
+    repairs = []
+    console = Console(width=None if sys.stdout.isatty() else 160)
+    for name, seed in track(jobs, "fixes", console=Console(stderr=True)):
+        repairs.append(repair(name, known[name], seed, arguments.unseen, fresh(arguments.folder / name)))
+        print(json.dumps(asdict(repairs[-1])), flush=True)
+    console.print(table(repairs, known))
+    if not arguments.dry:
+        console.print(f"appended to {append('repair.jsonl', figures(repairs, known, healthy=arguments.healthy))}")
+
+
+def repair(name: str, case: Case, seed: int, unseen: int, folder: Path) -> Repair:
+    """Fix a case as a script on one seed, and run what comes out on that seed and further ones."""
+    script = write_script(name, folder)
+    plain = _timed([script.name, str(seed)], folder)[1]
+    report = folder / "fix.json"
+    command = ["-m", "evengrad", "fix", "--quiet", "--json", str(report), script.name, str(seed)]
+    seconds = _timed(command, folder)[1]
+    told = json.loads(report.read_text()) if report.exists() else {"fix": {"ending": "failed"}, "findings": []}
+    fix = told["fix"]
+    seeds = [seed, *range(100, 100 + unseen)]
+    reached = 0
+    if fix.get("patched_script"):
+        reached = sum(case.trained(_final(_timed([fix["patched_script"], str(s)], folder)[0])) for s in seeds)
+    risks = [Risk(change["risk"]) for change in fix.get("changes", [])]
+    return Repair(
+        case=name,
+        seed=seed,
+        ending=fix["ending"],
+        remedies=tuple(fix.get("remedies", ())),
+        risk=max(risks, key=lambda risk: risk.rank).value if risks else "",
+        repaired=reached,
+        seeds=len(seeds),
+        seconds=seconds,
+        plain_seconds=plain,
+        findings=tuple(finding["rule"] for finding in told["findings"]),
+    )
+
+
+def _timed(command: Sequence[str], folder: Path) -> tuple[str, float]:
+    """Run ``python command…`` in a folder; return its stdout and its wall time."""
+    began = time.monotonic()
+    # `python -m benchmarks.repair` finds the package by the folder it is started in; its children start elsewhere.
+    paths = [os.path.abspath(path) for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
+    try:
+        done = subprocess.run(
+            [sys.executable, *command],
+            cwd=folder,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=_LONGEST,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return "", time.monotonic() - began
+    (folder / "stderr.txt").write_text(done.stderr)
+    return done.stdout, time.monotonic() - began
+
+
+def _final(output: str) -> float:
+    """Return the loss that a case's script printed; nan when it did not come that far."""
+    return dict(finals(output)).get("loss", math.nan)
+
+
+def figures(repairs: Sequence[Repair], known: dict[str, Case], *, healthy: bool) -> list[Figure]:
+    """Return the figures that the project is held to."""
+    if healthy:
+        return [share("repair.healthy.nothing-to-fix", sum(r.ending == "healthy" for r in repairs), len(repairs))]
+    changed = [r for r in repairs if r.repaired == r.seeds]
+    small = [r for r in changed if Risk(r.risk).rank <= known_smallest(known[r.case]).rank]
+    return [
+        share("repair.sick.repaired", len(changed), len(repairs)),
+        share("repair.sick.smallest", len(small), len(changed)),
+        share("repair.sick.proven", sum(r.ending == "proven" for r in repairs), len(repairs)),
+        ratio("repair.sick.cost", [r.seconds / r.plain_seconds for r in repairs]),
+    ]
+
+
+def table(repairs: Sequence[Repair], known: dict[str, Case]) -> Table:
+    """Return what happened to each case."""
+    made = Table("case", "seed", "findings", "ending", "change", "risk", "known", "repaired", "cost")
+    for r in repairs:
+        least = known_smallest(known[r.case]).value if known[r.case].fault else ""
+        cost = f"{r.seconds:.1f} s / {r.plain_seconds:.1f} s"
+        found = ", ".join(r.findings)
+        made.add_row(
+            r.case, str(r.seed), found, r.ending, " + ".join(r.remedies), r.risk, least, f"{r.repaired}/{r.seeds}", cost
+        )
+    return made
+
+
+if __name__ == "__main__":
+    main()
