@@ -70,7 +70,7 @@ def advice(picture: MeanFieldPicture, words: Texts) -> str:
     good = {row.name: row for row in picture.comparison if row.outlook is Outlook.TRAINS}
     chosen = next((good[name] for name in preferred if name in good), None)
     if chosen is not None:
-        return words.say("advice.write", code=_code(chosen.initialisation, picture))
+        return words.say("advice.write", code=_code(chosen.initialisation, picture), method=chosen.name)
     better = next((row for row in picture.comparison if row.name == "critical"), None)
     if better is not None and better.outlook is Outlook.DOUBTFUL:
         return words.say("advice.doubtful", code=_code(better.initialisation, picture))
