@@ -264,13 +264,10 @@ def parameters_expression(step: Step) -> str:
     return f'[p for group in {step.optimizer}.param_groups for p in group["params"]]'
 
 
-def loss_of(source: Source, backward: cst.Call) -> str:
-    """Return the expression that backward starts from, scaling taken off; ``""`` if it cannot be told."""
-    if not isinstance(backward.func, cst.Attribute):
-        return ""
-    value: cst.BaseExpression = backward.func.value
-    if backward.args and source.dotted(value) is not None and backward.args[0].keyword is None:
-        value = backward.args[0].value if "accelerator" in source.code(value) else value
-    if isinstance(value, cst.Call) and isinstance(value.func, cst.Attribute) and value.func.attr.value == "scale":
-        value = value.args[0].value
-    return source.code(value)
+def last_of_step(step: Step) -> cst.BaseSmallStatement:
+    """Return the step, or the scaler's update behind it."""
+    source = step.source
+    updates = [c for c in method_calls(source, "update", source.function(step.call)) if step.scaler]
+    same = [c for c in updates if isinstance(c.func, cst.Attribute) and source.code(c.func.value) == step.scaler]
+    later = [small for c in same if (small := source.small(c)) and source.span(c)[0] > source.span(step.call)[0]]
+    return later[0] if later else step.statement

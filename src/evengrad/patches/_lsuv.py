@@ -6,9 +6,10 @@ import libcst as cst
 
 from evengrad.errors import PatchError
 from evengrad.patches._base import Job
+from evengrad.patches._data import tensor_behind
 from evengrad.patches._init_lines import WEIGHTED, isinstance_of, kinds_of
 from evengrad.patches._loop import Maker
-from evengrad.patches._names import assignments, same_meaning
+from evengrad.patches._names import assignments
 from evengrad.patches._source import Source
 from evengrad.patches._words import number
 
@@ -63,26 +64,8 @@ def _inputs(source: Source, model: str, maker: Maker) -> str | None:
     for call in source.all(cst.Call):
         if source.code(call.func) != model or len(call.args) != 1:
             continue
-        value = call.args[0].value
-        while isinstance(value, cst.Subscript):
-            value = value.value
-        name = _behind_loader(source, source.code(value)) or source.code(value)
-        made = assignments(source, name, source.function(maker.call))
-        early = [a for a in made if source.span(a)[1] < source.span(maker.call)[0]]
-        if early and len(early) == len(made) and _reachable(source, name, made[0], maker):
+        name = tensor_behind(source, call.args[0].value)
+        made = assignments(source, name, source.function(maker.call)) if name is not None else []
+        if name is not None and made and all(source.span(a)[1] < source.span(maker.call)[0] for a in made):
             return name
     return None
-
-
-def _behind_loader(source: Source, name: str) -> str | None:
-    """Return the tensor of ``for x, y in DataLoader(TensorDataset(X, Y))``."""
-    for loop in source.all(cst.For):
-        if isinstance(loop.target, cst.Tuple) and source.code(loop.target.elements[0].value) == name:
-            datasets = [c for c in source.all(cst.Call) if (source.dotted(c.func) or "").endswith("TensorDataset")]
-            if len(datasets) == 1 and datasets[0].args and isinstance(datasets[0].args[0].value, cst.Name):
-                return datasets[0].args[0].value.value
-    return None
-
-
-def _reachable(source: Source, name: str, made: cst.CSTNode, maker: Maker) -> bool:
-    return source.function(made) is source.function(maker.call) or same_meaning(source, name, made, maker.call)

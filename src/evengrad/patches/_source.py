@@ -68,11 +68,15 @@ class Source:
         """Return the nodes of a kind in the order of the text, outer ones first."""
         return [node for node in self.nodes if isinstance(node, kind)]
 
+    def below(self, node: cst.CSTNode) -> list[cst.CSTNode]:
+        """Return a node and all that it is made of."""
+        found: list[cst.CSTNode] = []
+        _collect(node, found)
+        return found
+
     def within(self, node: cst.CSTNode, kind: type[_Node]) -> list[_Node]:
         """Return the nodes of a kind at or below a node, in the order of the text."""
-        below: list[cst.CSTNode] = []
-        _collect(node, below)
-        return [found for found in below if isinstance(found, kind)]
+        return [found for found in self.below(node) if isinstance(found, kind)]
 
     def ancestors(self, node: cst.CSTNode) -> Iterator[cst.CSTNode]:
         """Yield a node's parent, its parent's parent, and so on."""

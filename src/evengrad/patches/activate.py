@@ -27,6 +27,7 @@ from evengrad.core.info import SiteInfo, SourceLine
 from evengrad.errors import PatchError
 from evengrad.patches._activations import ACTIVATIONS, Use, uses
 from evengrad.patches._base import AbstractPatch, Job
+from evengrad.patches._repeats import makers_of
 from evengrad.patches._rewrite_activation import rewrite
 from evengrad.patches._source import Source
 from evengrad.patches._tree import SourceTree
@@ -132,13 +133,14 @@ def _of_sites(job: Job, source: Source, line: int, wanted: list[SiteInfo], candi
         and (job.tree.find(site.source), site.source.line) == (source.path, line)
     ]
     names = {site.name for site in wanted}
-    if not here or len(here) % len(candidates):
+    order = makers_of(source, [use.node for use in candidates], len(here))
+    if not here or order is None:
         if any(site.name not in names for site in here):
             raise PatchError(f"at {job.where(source, line)}, {_say(job)} for {', '.join(sorted(names))} only")
         return candidates
     result = []
     for index, use in enumerate(candidates):
-        made = [site.name for site in here[index :: len(candidates)]]
+        made = [site.name for site, maker in zip(here, order, strict=True) if maker == index]
         chosen = [name for name in made if name in names]
         if chosen and len(chosen) < len(made):
             kept = ", ".join(name for name in made if name not in names)

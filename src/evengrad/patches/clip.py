@@ -4,7 +4,8 @@ Settings:
     kind: ``norm`` (``nn.utils.clip_grad_norm_``), ``value`` (``nn.utils.clip_grad_value_``) or ``adaptive``.
     threshold: ``norm``: largest l2 norm over the parameters of the optimizer, in loss/W, unscaled; ``value``: largest
         entry, in loss/W; ``adaptive``: largest ratio of a unit's gradient norm to its weight norm (the latter at least
-        1e-3), "1"; the last layer, and vectors, are left out of ``adaptive`` clipping.
+        1e-3), "1"; the last layer, and vectors, are left out of ``adaptive`` clipping. Infinite: a clip that is there
+        is removed.
 
 ``lines``: of the optimizers (where they are made) or of the steps that are meant; none: every optimizer of the tree,
 each for its own parameters. A clip that is there already is given the new threshold; one of another kind is
@@ -14,6 +15,7 @@ accumulated gradients it stands beside the step, not beside backward.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -21,7 +23,7 @@ import libcst as cst
 
 from evengrad.errors import PatchError
 from evengrad.patches._base import AbstractPatch, Job
-from evengrad.patches._edit import Edit, after, before, before_block, replace, torch_name
+from evengrad.patches._edit import Edit, after, before, before_block, remove, replace, torch_name
 from evengrad.patches._loop import (
     Step,
     accumulates,
@@ -91,6 +93,10 @@ def _clip(job: Job, step: Step) -> Iterator[Edit]:
     source = step.source
     existing = _existing(step)
     if existing is not None:
+        alone = source.small(existing)
+        if math.isinf(job.change.number("threshold")) and isinstance(alone, cst.Expr) and alone.value is existing:
+            yield remove(source, alone)
+            return
         name = (source.dotted(existing.func) or "").rpartition(".")[2]
         if name.rstrip("_") == _FUNCTIONS.get(kind, "").rstrip("_"):
             yield _new_bound(source, existing, _BOUNDS[kind], bound)
@@ -100,6 +106,10 @@ def _clip(job: Job, step: Step) -> Iterator[Edit]:
         yield replace(source, existing, f"{function}({source.code(first.value)}, {bound})")
         yield from needed
         return
+    if math.isinf(job.change.number("threshold")):
+        raise PatchError(
+            f"nothing clips before the step at {job.where(source, source.line(step.call))}; remove it elsewhere"
+        )
     function, needed = _function(job, step, kind)
     yield from needed
     yield from _insert(step, f"{function}({{parameters}}, {bound})")

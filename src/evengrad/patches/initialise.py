@@ -28,8 +28,9 @@ Settings:
     replace: True when the script's own initialisation is to be rewritten in place, at ``lines`` or wherever the tree
         has it, rather than overwritten later.
 
-``modules``: layers to be drawn; none: every nn.Linear and nn.Conv*d of the model (recurrent layers for ``recurrent``
-and ``forget-bias``). ``lines``: lines of the script's own initialisation; the call there is rewritten in place,
+``parameters``, where no modules are named: single weights to be drawn, biases left. ``modules``: layers to be drawn;
+none: every nn.Linear and nn.Conv*d of the model (recurrent layers for ``recurrent`` and ``forget-bias``). ``lines``:
+    lines of the script's own initialisation; the call there is rewritten in place,
 whatever ``replace`` says, if it is one.
 
 The draws come from torch's global generator immediately before the statement that makes the optimizer, so that a live
@@ -44,7 +45,7 @@ from dataclasses import dataclass
 import libcst as cst
 
 from evengrad.errors import PatchError
-from evengrad.patches._address import for_each, root_of
+from evengrad.patches._address import expression, for_each, root_of
 from evengrad.patches._base import AbstractPatch, Job
 from evengrad.patches._edit import Edit, before, torch_name
 from evengrad.patches._init_calls import in_place
@@ -78,6 +79,8 @@ class Initialise(AbstractPatch):
             raise PatchError(
                 f"{method} needs the names of the layers that it is for; initialise them before the optimizer"
             )
+        if job.change.parameters and not job.change.modules:
+            return job.edited(_parameters(job, found))
         done: set[str] = set()
         for maker in found:
             edits += [(maker.source, edit) for edit in _before(job, maker, done)]
@@ -87,6 +90,24 @@ class Initialise(AbstractPatch):
                 f"initialise {', '.join(missing) or 'the weights'} ({method}) right before {_places(job, found)}"
             )
         return job.edited(edits)
+
+
+def _parameters(job: Job, found: list[Maker]) -> list[tuple[Source, Edit]]:
+    """Return the edits that draw single parameters, for layers that are neither linear nor convolutions."""
+    edits: list[tuple[Source, Edit]] = []
+    for name in job.change.parameters:
+        owner, _, leaf = name.rpartition(".")
+        info = job.facts.parameter(name)
+        index = max(info.optimizer, 0) if info is not None else 0
+        maker = next((m for m in found if m.info is not None and m.info.index == index), found[0])
+        root, statement = root_of(job, maker, owner), maker.statement
+        if root is None or statement is None:
+            raise PatchError(f"initialise {name} ({job.change.word('method')}) right before {_places(job, [maker])}")
+        nn, needed = torch_name(maker.source, "torch.nn", maker.call)
+        tensor = f"{expression(*root)}.{leaf}"
+        edits += [(maker.source, before(maker.source, statement, draw_of(job.change, nn).weight(tensor, tensor)))]
+        edits += [(maker.source, edit) for edit in needed]
+    return edits
 
 
 def _places(job: Job, found: list[Maker]) -> str:

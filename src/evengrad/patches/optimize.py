@@ -4,6 +4,7 @@ Settings:
     lr, weight_decay, eps, momentum, beta1, beta2, alpha, nesterov, amsgrad: new values.
     lr_factor: factor on the learning rate that is there, "1"; written as a number where a number stands, else as a
         product (``lr=args.lr * 0.1``). It reaches the rates of every parameter group, ``lr`` only a single rate.
+    schedule: ``constant``: schedulers are no longer stepped.
     optimizer: name of a class of torch.optim; arguments that it lacks are dropped (``momentum`` for Adam).
 
 ``lines``: where the optimizers are made; none: the one that holds ``parameters``; neither: the only one, and it is
@@ -22,9 +23,9 @@ import libcst as cst
 from evengrad.core.plan import Setting
 from evengrad.errors import PatchError
 from evengrad.patches._base import AbstractPatch, Job
-from evengrad.patches._edit import Edit, replace, torch_name
+from evengrad.patches._edit import Edit, remove, replace, torch_name
 from evengrad.patches._loop import Maker, chosen_makers
-from evengrad.patches._names import argument
+from evengrad.patches._names import argument, own_targets
 from evengrad.patches._source import Source
 from evengrad.patches._tree import SourceTree
 from evengrad.patches._words import number, product
@@ -91,6 +92,8 @@ class _Call:
             elif name == "lr":
                 self._refuse_other_rates()
                 yield from self._set("lr", _shown(value))
+            elif name == "schedule":
+                yield from self._unscheduled()
             elif name != "optimizer":
                 yield from self._set(name, _shown(value))
         if betas:
@@ -153,6 +156,26 @@ class _Call:
         calls = [c for c in self._source.within(params, cst.Call) if self._source.dotted(c.func) == "dict"]
         rates += [found.value for c in calls if (found := argument(c, "lr")) is not None]
         return rates
+
+    def _unscheduled(self) -> Iterator[Edit]:
+        """Yield the edits that take the steps of the optimizer's schedulers away."""
+        source = self._source
+        names = [
+            target
+            for call in source.all(cst.Call)
+            if call.args and source.code(call.args[0].value) in self._maker.targets
+            for target in own_targets(source, call)
+            if "sched" in target.lower() or (source.dotted(call.func) or "").endswith(("LR", "Plateau"))
+        ]
+        stepped = [
+            small
+            for call in source.all(cst.Call)
+            if isinstance(call.func, cst.Attribute) and call.func.attr.value == "step"
+            if source.code(call.func.value) in names and (small := source.small(call)) is not None
+        ]
+        if not stepped:
+            raise PatchError(f"stop stepping the scheduler of the optimizer at {self._where()}")
+        yield from (remove(source, small) for small in stepped)
 
     def _refuse_other_rates(self) -> None:
         self._refuse_schedule()

@@ -27,7 +27,16 @@ from evengrad.core.event import EventKind
 from evengrad.errors import PatchError
 from evengrad.patches._base import AbstractPatch, Job
 from evengrad.patches._edit import Edit, after, before, remove, replace
-from evengrad.patches._loop import Step, accumulates, backward_before, backwards, chosen_steps, method_calls, steps
+from evengrad.patches._loop import (
+    Step,
+    accumulates,
+    backward_before,
+    backwards,
+    chosen_steps,
+    last_of_step,
+    method_calls,
+    steps,
+)
 from evengrad.patches._move import move
 from evengrad.patches._source import Source
 from evengrad.patches._tree import SourceTree
@@ -69,19 +78,10 @@ def _zero_grad(job: Job) -> _Edits:
         statement = source.small(backward) if backward is not None else None
         line = f"{step.optimizer}.zero_grad()"
         if statement is None or accumulates(step):
-            last = _last_of_step(step)
+            last = last_of_step(step)
             yield source, after(source, last, [line])
         else:
             yield source, before(source, statement, [line])
-
-
-def _last_of_step(step: Step) -> cst.BaseSmallStatement:
-    """Return the step, or the scaler's update behind it."""
-    source = step.source
-    updates = [c for c in method_calls(source, "update", source.function(step.call)) if step.scaler]
-    same = [c for c in updates if isinstance(c.func, cst.Attribute) and source.code(c.func.value) == step.scaler]
-    later = [small for c in same if (small := source.small(c)) and source.span(c)[0] > source.span(step.call)[0]]
-    return later[0] if later else step.statement
 
 
 def _zeroed_too_early(job: Job) -> _Edits:
