@@ -113,7 +113,7 @@ def test_size_of_the_data_is_measured() -> None:
     report = init_(mlp(torch.tanh, 2), "critical", 50 * torch.randn(64, 96))
     gain = report["layers.0.weight"].gain
     assert gain is not None
-    assert 50 * gain == pytest.approx(math.sqrt(1 - 0.15096), rel=0.05)
+    assert 50 * gain == pytest.approx(math.sqrt(0.25 * (1 - 0.033)), rel=0.05)
 
 
 X = torch.randn(4, 96, generator=torch.Generator().manual_seed(0))
