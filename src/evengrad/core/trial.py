@@ -125,6 +125,23 @@ class ArmResult:
 
 
 @dataclass(frozen=True)
+class TrialResult:
+    """What ``evengrad.trial`` found.
+
+    Attributes:
+        arms: Doing nothing first, then the plans in the order in which they were given.
+    """
+
+    arms: tuple[ArmResult, ...]
+
+    @property
+    def best(self) -> ArmResult | None:
+        """The smallest change that is proven better, or None; of equally small ones that with the lowest effect."""
+        proven = [arm for arm in self.arms if arm.outcome is Outcome.BETTER and arm.effect is not None]
+        return min(proven, key=lambda arm: (arm.plan.risk, arm.effect.estimate if arm.effect else 0.0), default=None)
+
+
+@dataclass(frozen=True)
 class Instruction:
     """A plan that could not be written into the source safely, and what a person can do instead."""
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import importlib.util
 import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from threading import Thread
 from typing import Final
 
 import evengrad
+from evengrad.core.discover import catalogue
 from evengrad.core.finding import Diagnosis, Verdict
 from evengrad.core.plan import Plan
 from evengrad.core.trial import Cost, Ending, Fix
@@ -112,6 +115,7 @@ def fix(order: Order, helpers: Helpers) -> tuple[Fix, Path]:
     )
     try:
         launcher.warm_up()
+        Thread(target=_load, name="evengrad-load", daemon=True).start()
         result = _Work(order, helpers, runs, tree, main, folder).run()
     finally:
         runs.close()
@@ -226,6 +230,13 @@ def main_file(target: Target) -> str:
             if os.path.isfile(candidate):
                 return candidate
     raise TrialError(f"the source of module {target.name} was not found; give the path of its file instead of -m")
+
+
+def _load() -> None:
+    """Import what will be needed while the program is being diagnosed in another process."""
+    for name in ("evengrad.rules", "evengrad.patches", "evengrad.remedies"):
+        catalogue(name)
+    importlib.import_module("scipy.special")
 
 
 def _preloaded(tree: SourceTree) -> tuple[str, ...]:

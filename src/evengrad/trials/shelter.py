@@ -103,11 +103,12 @@ class Mirror:
 
     def __init__(self, source: str, scratch: Path, roots: Sequence[str], since: float) -> None:
         self.folder = os.path.realpath(scratch / "cwd")
+        self._own = os.path.realpath(scratch.parent)  # what the run leaves goes here
         self._roots = roots
         self._since = since
         self._busy = False
         os.mkdir(self.folder)
-        _link_all(Path(source), Path(self.folder))
+        _link_all(Path(source), Path(self.folder), self._own)
 
     def enter(self) -> None:
         """Work in the folder from now on, and look at every file that is about to be written."""
@@ -169,14 +170,14 @@ class Mirror:
         place = os.path.abspath(os.fsdecode(path))
         # The last part is what is removed or renamed itself; the folders above it may be links.
         place = os.path.join(os.path.realpath(os.path.dirname(place)), os.path.basename(place))
-        if Path(place).is_relative_to(self.folder) or not any(Path(place).is_relative_to(root) for root in self._roots):
+        if Path(place).is_relative_to(self._own) or not any(Path(place).is_relative_to(root) for root in self._roots):
             return
         if os.path.isfile(place) and os.stat(place).st_ctime < self._since:
             raise PermissionError(f"evengrad fix: an arm may not write to {place}, which was there before")
 
 
-def _link_all(source: Path, target: Path) -> None:
-    """Mirror a tree: folders as folders, files as links; breadth first, so that what is near is a folder of its own."""
+def _link_all(source: Path, target: Path, own: str) -> None:
+    """Mirror a tree but for our ``own`` folder: folders as folders, files as links; what is near first."""
     left = _LINKS
     pending = [(source, target)]
     while pending:
@@ -187,6 +188,8 @@ def _link_all(source: Path, target: Path) -> None:
             logger.debug("left out %s: %s", folder, error)
             continue
         for entry in entries:
+            if os.path.realpath(entry.path) == own:
+                continue
             place = twin / entry.name
             left -= 1
             if left > 0 and entry.is_dir(follow_symlinks=False) and entry.name not in _SKIPPED:

@@ -63,7 +63,7 @@ def _band(arm: ArmResult) -> Band:
     usable = np.where(np.isfinite(smooth), smooth, np.nan)
     missing = np.isnan(usable).any(axis=0)
     low, mean, high = (f(np.where(missing, 0.0, usable), axis=0) for f in (np.min, np.mean, np.max))
-    return tuple(np.where(missing, np.nan, line).tolist() for line in (low, mean, high))  # type: ignore[return-value]
+    return tuple(np.where(missing, np.nan, line).tolist() for line in (low, mean, high))
 
 
 def _smoothed(losses: tuple[float, ...]) -> list[float]:
