@@ -126,6 +126,13 @@ def test_width_adds_the_spread_over_seeds() -> None:
     assert f"At width 64 a single net with critical weights may lie anywhere from {band.interval()[0]:+.1f}" in note
 
 
+def test_a_very_deep_net_is_told_how_wide_to_be() -> None:
+    """Seeds spread by sqrt(5 L / n) / (2 ln 10) decades at He variance (Hanin and Nica 2020): 26 units at 50 layers."""
+    (note,) = made("relu", depth=400).notes
+    assert "below about 210 units per layer" in note
+    assert made("relu", depth=50).notes == ()
+
+
 def test_the_gain_of_torch_is_judged() -> None:
     gains = dict(made("tanh").facts.rows)["gains"]
     assert "backward 1.4674" in gains

@@ -11,7 +11,9 @@ from evengrad.theory.criticality import EdgeOfChaos, Obstacle
 from evengrad.theory.mean_field import Initialisation
 from evengrad.theory.outlook import DepthLimits, Outlook
 from evengrad.theory.overview import HE, InitialisationRow, MeanFieldPicture
+from evengrad.theory.propagation import propagate, uniform_chain
 
+_USUAL_WIDTH = 64  # units; narrower layers are rare, so a need for them is not worth a sentence
 _ORDER = (Outlook.TRAINS, Outlook.DOUBTFUL, Outlook.FAILS)
 
 
@@ -102,7 +104,13 @@ def _notes(picture: MeanFieldPicture, words: Texts) -> Iterator[str]:
         depth = math.ceil(math.log(DepthLimits().variance_growth) / math.log(growth))
         said = words.say("note.unstable", growth=precise(growth), depth=f"{depth:,}")
         yield said + _centred(picture, words)
-    if picture.width and picture.variance_growth <= 1 + 1e-9 and math.isfinite(picture.propagation.attenuation):
+    if picture.variance_growth > 1 + 1e-9 or not math.isfinite(picture.propagation.attenuation):
+        return  # the band would say nothing
+    if not picture.width:
+        needed = _width_needed(picture)
+        if needed > _USUAL_WIDTH:
+            yield words.say("note.width", width=number(float(f"{needed:.2g}")))
+    else:
         low, high = picture.propagation.band.interval()
         shift = picture.propagation.attenuation
         yield words.say(
@@ -112,6 +120,12 @@ def _notes(picture: MeanFieldPicture, words: Texts) -> Iterator[str]:
             low=decades(shift + low),
             high=decades(shift + high),
         )
+
+
+def _width_needed(picture: MeanFieldPicture) -> float:
+    """Return the units per layer from which on seeds stay together: three standard deviations within two decades."""
+    chain = uniform_chain(picture.activation, picture.initialisation, picture.depth, width=1)
+    return (3 * propagate(chain, q_0=picture.q_0).band.deviation / DepthLimits().exploding_decades) ** 2
 
 
 def _obstacle(picture: MeanFieldPicture, words: Texts) -> str:
