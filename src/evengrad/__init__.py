@@ -22,8 +22,10 @@ if TYPE_CHECKING:
     from evengrad.core.event import Event, EventKind
     from evengrad.core.finding import Cause, CauseKind, Diagnosis, Evidence, Finding, Severity, Verdict
     from evengrad.core.ledger import Ledger, LedgerEntry
+    from evengrad.core.plan import Act, Change, Plan, Risk
     from evengrad.core.statistic import Statistic
     from evengrad.core.trace import Series, Trace
+    from evengrad.core.trial import ArmResult, Outcome, TrialResult
     from evengrad.diagnosis.diagnose import diagnose
     from evengrad.errors import EvengradError
     from evengrad.observation.monitor import Monitor
@@ -33,12 +35,16 @@ if TYPE_CHECKING:
     from evengrad.reports.report import report
     from evengrad.treatment.initialisation.initialise import init_
     from evengrad.treatment.initialisation.report import InitReport
+    from evengrad.trials.trial import trial
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "Act",
+    "ArmResult",
     "Cause",
     "CauseKind",
+    "Change",
     "CheckResult",
     "Diagnosis",
     "EvengradError",
@@ -50,10 +56,14 @@ __all__ = [
     "Ledger",
     "LedgerEntry",
     "Monitor",
+    "Outcome",
+    "Plan",
+    "Risk",
     "Series",
     "Severity",
     "Statistic",
     "Trace",
+    "TrialResult",
     "Verdict",
     "check",
     "diagnose",
@@ -62,6 +72,7 @@ __all__ = [
     "read_trace",
     "report",
     "theory",
+    "trial",
     "watch",
 ]
 
@@ -71,8 +82,10 @@ _HOMES = {
     "evengrad.core.event": ("Event", "EventKind"),
     "evengrad.core.finding": ("Cause", "CauseKind", "Diagnosis", "Evidence", "Finding", "Severity", "Verdict"),
     "evengrad.core.ledger": ("Ledger", "LedgerEntry"),
+    "evengrad.core.plan": ("Act", "Change", "Plan", "Risk"),
     "evengrad.core.statistic": ("Statistic",),
     "evengrad.core.trace": ("Series", "Trace"),
+    "evengrad.core.trial": ("ArmResult", "Outcome", "TrialResult"),
     "evengrad.diagnosis.diagnose": ("diagnose",),
     "evengrad.errors": ("EvengradError",),
     "evengrad.observation.monitor": ("Monitor",),
@@ -82,6 +95,7 @@ _HOMES = {
     "evengrad.reports.report": ("report",),
     "evengrad.treatment.initialisation.initialise": ("init_",),
     "evengrad.treatment.initialisation.report": ("InitReport",),
+    "evengrad.trials.trial": ("trial",),
 }
 _SUBPACKAGES = ("theory",)
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
