@@ -178,7 +178,7 @@ def test_names_carry_parameters_only_where_they_are_unusual() -> None:
 
 def test_depths_say_where_they_end() -> None:
     words = texts("en", BOOK)
-    assert depth_text(math.inf, 50, words) == "50 or more"
+    assert depth_text(math.inf, 50, words) == "50+"
     assert depth_text(11.9, 50, words, unit=True) == "11 layers"
     assert depth_text(0.3, 50, words) == "none"
 
