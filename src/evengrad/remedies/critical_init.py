@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from evengrad.core.finding import Advice, Finding
 from evengrad.core.plan import Act, Change, Risk
@@ -16,8 +16,9 @@ from evengrad.remedies._facts import main_activation, rounded
 from evengrad.remedies._init import can_draw, scale_repairs, stuck_parameters, suits, targets
 from evengrad.remedies._structure import DERIVATIVE, WEIGHT_SCALE
 from evengrad.rules._words import number
-from evengrad.theory.criticality import EdgeOfChaos, edge_of_chaos
-from evengrad.theory.lookup import as_activation
+
+if TYPE_CHECKING:
+    from evengrad.theory.criticality import EdgeOfChaos
 
 _ALIASES = {"threshold": "relu", "clampmin": "relu", "prelukernel": "prelu", "rreluwithnoise": "rrelu"}
 
@@ -60,16 +61,22 @@ class CriticalInit(AbstractRemedy):
 
     def changes(self, trace: Trace, finding: Finding | None = None) -> tuple[Change, ...]:
         """Return one drawing of the layers; none where He or Xavier say the same, or no critical point exists."""
-        edge = self._edge(trace)
-        if edge is None or not can_draw(trace) or not scale_repairs(trace, finding):
+        if not can_draw(trace) or stuck_parameters(trace, finding) or not scale_repairs(trace, finding):
             return ()
-        if stuck_parameters(trace, finding) or (finding is not None and suits(trace) != "lsuv-init"):
+        if finding is not None and suits(trace) != "lsuv-init":
+            return ()
+        edge = self._edge(trace)
+        if edge is None:
             return ()
         gain, bias = rounded(math.sqrt(edge.weight_variance), 4), rounded(math.sqrt(edge.bias_variance), 3)
         return (self.change(modules=targets(trace, finding), method="critical", gain=gain, bias=bias),)
 
     def _edge(self, trace: Trace) -> EdgeOfChaos | None:
         """Return the critical point of the activation used most, if it has one."""
+        # Theory loads scipy, which a report should not wait for.
+        from evengrad.theory.criticality import edge_of_chaos
+        from evengrad.theory.lookup import as_activation
+
         name = main_activation(trace)
         try:
             edge = edge_of_chaos(as_activation(_ALIASES.get(name, name or "identity")), self.q)
