@@ -19,15 +19,16 @@ def judge_connection(case: Case) -> Iterator[Finding]:
     trace = case.trace
     trained = [info for info in trace.parameters if info.requires_grad]
     without = [info for info in trained if not _is_reached(case, info)]
-    stuck = [info for info in without if _is_zero(case, info) and len(info.shape) >= 2]
+    stuck = stuck_at_zero(case)
     cut = [info for info in without if info not in stuck]
     total = max(1, sum(info.numel for info in trained))
     alive = [info for info in trained if info not in without]
-    if not alive:
-        yield _all_cut(case, without)
-        return
     if stuck:
         yield _stuck(case, stuck)
+    if not alive:
+        if cut:
+            yield _all_cut(case, without)
+        return
     if any(len(info.shape) >= 2 for info in cut):
         yield _cut(case, cut, alive, total)
     foreign = [info for info in alive if info.optimizer < 0]
@@ -37,8 +38,7 @@ def judge_connection(case: Case) -> Iterator[Finding]:
 
 def _is_reached(case: Case, info: ParamInfo) -> bool:
     """Return whether any seed sent a parameter a gradient; one that is not finite counts."""
-    read = (probe.gradients.get(info.name) for probe in case.probes)
-    return any(reading is not None and reading.norm != 0 for reading in read)
+    return any(info.name in probe.reached for probe in case.probes)
 
 
 def _is_zero(case: Case, info: ParamInfo) -> bool:
@@ -136,13 +136,25 @@ def _stuck(case: Case, stuck: Sequence[ParamInfo]) -> Finding:
     )
 
 
-def judge_copies(case: Case) -> Iterator[Finding]:
-    """Yield hidden layers whose units all begin with the same weights."""
+def copied(case: Case) -> tuple[str, ...]:
+    """Return the weights of hidden layers all of whose units are the same, in every seed."""
     ledger = case.typical.ledger
     last = ledger.last if ledger is not None else ""
     heads = {name for site in case.trace.layers if site.name == last for name in site.parameters}
-    alike = [name for name in case.typical.copies if name not in heads and all(name in p.copies for p in case.probes)]
-    if not alike or not heads:
+    alike = (name for name in case.typical.copies if name not in heads and all(name in p.copies for p in case.probes))
+    return tuple(alike) if heads else ()
+
+
+def stuck_at_zero(case: Case) -> tuple[ParamInfo, ...]:
+    """Return the weights that are zero and get no gradient, even once the zero weights that do get one have moved."""
+    infos = (info for info in case.trace.parameters if info.requires_grad and len(info.shape) >= 2)
+    return tuple(info for info in infos if _is_zero(case, info) and not _is_reached(case, info))
+
+
+def judge_copies(case: Case) -> Iterator[Finding]:
+    """Yield hidden layers whose units all begin with the same weights."""
+    alike = copied(case)
+    if not alike:
         return
     modules = module_of(case.trace, alike)
     text, key, values = say("identical", layers=shown(modules))
@@ -151,7 +163,7 @@ def judge_copies(case: Case) -> Iterator[Finding]:
         severity=Severity.ERROR,
         message=text,
         modules=modules,
-        parameters=tuple(alike),
+        parameters=alike,
         source=source_lines(case.trace, modules),
         evidence=(Evidence("difference between hidden units", 0.0, 0.0, "1", alike[0]),),
         cause=because(CauseKind.WEIGHT_SCALE_SMALL, "cause-units-alike"),

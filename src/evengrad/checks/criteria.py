@@ -33,6 +33,7 @@ class Criteria:
         certain: first loss over ln C. Own choice: a sound start is within 2; ten times costs a loss of ten guesses.
         dead: share of a hidden layer's units. Theory page: severe above .9.
         dead_samples: samples (over all seeds) on which that must rest. Theory page: 1000, or three windows.
+        dead_wholly: share of a layer that no chance leaves silent on one batch. As in the rule ``dead-units``.
         alike: 1 - mean cosine of tokens. Theory page: collapsed below 1e-3.
         query_key: gradient of queries and keys over that of values. Theory page: 1e-3.
         dead_rows: share of attention rows that pass nothing to their scores. Theory page: above .3.
@@ -63,6 +64,7 @@ class Criteria:
     certain: float = 10.0
     dead: float = 0.9
     dead_samples: float = 1000.0
+    dead_wholly: float = 0.99
     alike: float = 1e-3
     query_key: float = 1e-3
     dead_rows: float = 0.3

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 
+from evengrad.checks.connection import copied, stuck_at_zero
 from evengrad.checks.criteria import Case
 from evengrad.checks.profile import path_sites
 from evengrad.checks.result import Time
@@ -25,6 +26,8 @@ def judge_depth(case: Case) -> Iterator[Finding]:
     if ledger is None or math.isnan(case.attenuation.median) or ledger.steps_in_time > 1:
         return
     attenuation, bounds = case.attenuation.median, case.criteria
+    if copied(case) or (attenuation == -math.inf and stuck_at_zero(case)):
+        return  # what is lost is lost to the fault of those weights
     if attenuation <= bounds.vanishing:
         yield _vanishes(case, ledger)
     elif attenuation >= bounds.exploding:
@@ -193,7 +196,7 @@ def judge_signal(case: Case) -> Iterator[Finding]:
     """Yield what depth does to the signal on its way forward."""
     ledger = case.typical.ledger
     row = case.row(ledger.last) if ledger is not None else None
-    if row is None or ledger is None:
+    if row is None or ledger is None or stuck_at_zero(case):
         return
     bounds, decades = case.criteria, row.signal.median
     if abs(decades) > bounds.signal:

@@ -76,12 +76,11 @@ def split(model: nn.Module, batch: Any, feed: Feed) -> tuple[tuple[Any, ...], di
         return (batch,), {}, None
     parts = tuple(batch)
     wanted = len(required(model.forward))
+    if wanted > 1 and isinstance(parts[0], (tuple, list)):
+        return tuple(parts[0]), {}, parts[1] if len(parts) > 1 else None
     if len(parts) == 1 or (len(parts) == wanted and wanted > 1):
         return parts, {}, None
-    first, target = parts[:-1], parts[-1]
-    if len(first) == 1 and isinstance(first[0], (tuple, list)) and wanted > 1:
-        return tuple(first[0]), {}, target
-    return first, {}, target
+    return parts[:-1], {}, parts[-1]
 
 
 def _split_named(model: nn.Module, batch: dict[str, Any], feed: Feed) -> tuple[tuple[Any, ...], dict[str, Any], object]:

@@ -48,16 +48,28 @@ def unchanged(model: nn.Module) -> Iterator[None]:
     Weights are not copied, since nothing here writes into them; buffers are, and are small.
     """
     kept = [_Kept(module) for module in model.modules()]
+    silenced = [(hooks, dict(hooks)) for p in model.parameters() for hooks in _leaf_hooks(p)]
+    for hooks, _ in silenced:
+        hooks.clear()  # they would act on gradients: step an optimizer, log, count
     contents = {id(buffer): (buffer, buffer.detach().clone()) for buffer in model.buffers()}
     try:
         yield
     finally:
         for one in kept:
             one.put_back()
+        for hooks, content in silenced:
+            hooks.update(content)
         with torch.no_grad():
             for buffer, content in contents.values():
                 if not _same(buffer, content):
                     buffer.copy_(content)
+
+
+def _leaf_hooks(parameter: Tensor) -> Iterator[dict[int, Any]]:
+    """Yield the tables of the hooks that act when a parameter gets its gradient."""
+    for table in (parameter._backward_hooks, parameter._post_accumulate_grad_hooks):  # type: ignore[attr-defined]
+        if table:
+            yield table
 
 
 class _Kept:

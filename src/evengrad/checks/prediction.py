@@ -59,8 +59,9 @@ def chain_of(probe: Probe) -> Chain | None:
     found = [sites.get(name) for name in names]
     layers: list[ChainLayer] = []
     by_place = {(kind.module, kind.operation): kind for kind in probe.nonlinearities.values()}
+    weights = _Weights(trace)
     for site, entry in zip(found, [*activations, None], strict=True):
-        layer = _layer(trace, site, _activation(entry, by_place))
+        layer = weights.layer(site, _activation(entry, by_place))
         if layer is None:
             return None
         layers.append(layer)
@@ -124,33 +125,38 @@ def theory_of(kind: Nonlinearity) -> Activation | None:
                 return None
 
 
-def _layer(trace: Trace, site: SiteInfo | None, activation: Activation | None) -> ChainLayer | None:
-    """Return a layer as theory sees it, from the weights that it has."""
-    if site is None or activation is None or site.operation not in _CONTRACTIONS:
-        return None
-    infos = [info for name in site.parameters if (info := trace.parameter(name)) is not None]
-    matrices = [info for info in infos if len(info.shape) >= 2]
-    kind = trace.module(site.module)
-    if len(matrices) != 1 or (kind is not None and "Transpose" in kind.kind):
-        return None
-    matrix = matrices[0]
-    size = trace.get(Statistic.WEIGHT_RMS, matrix.name).first()
-    bias = _bias(trace, site, matrix)
-    if not math.isfinite(size):
-        return None
-    return ChainLayer(Initialisation(_fan_in(matrix) * size**2, bias), activation, matrix.shape[0])
+class _Weights:
+    """The weights of a trace, as theory sees them."""
 
+    def __init__(self, trace: Trace) -> None:
+        self._trace = trace
+        self._kinds = {module.name: module.kind for module in trace.modules}
+        self._infos = {info.name: info for info in trace.parameters}
+        self._biases = {i.module: i for i in trace.parameters if len(i.shape) == 1 and i.name.endswith("bias")}
 
-def _fan_in(info: ParamInfo) -> float:
-    return info.numel / info.shape[0]
+    def layer(self, site: SiteInfo | None, activation: Activation | None) -> ChainLayer | None:
+        """Return a layer with the activation after it; None where theory has no such layer."""
+        if site is None or activation is None or site.operation not in _CONTRACTIONS:
+            return None
+        infos = [self._infos[name] for name in site.parameters if name in self._infos]
+        matrices = [info for info in infos if len(info.shape) >= 2]
+        if len(matrices) != 1 or "Transpose" in self._kinds.get(site.module, ""):
+            return None
+        matrix = matrices[0]
+        size = self._size(matrix)
+        if not math.isfinite(size):
+            return None
+        fan_in = matrix.numel / matrix.shape[0]
+        return ChainLayer(Initialisation(fan_in * size**2, self._bias(matrix)), activation, matrix.shape[0])
 
+    def _bias(self, matrix: ParamInfo) -> float:
+        """Return the mean square of a layer's bias; 0 where it has none."""
+        bias = self._biases.get(matrix.module)
+        size = self._size(bias) if bias is not None and bias.shape[0] == matrix.shape[0] else 0.0
+        return size**2 if math.isfinite(size) else 0.0
 
-def _bias(trace: Trace, site: SiteInfo, matrix: ParamInfo) -> float:
-    """Return the mean square of a layer's bias; 0 where it has none."""
-    owned = [i for i in trace.parameters if i.module == matrix.module and len(i.shape) == 1 and i.name != matrix.name]
-    biases = [i for i in owned if i.shape[0] == matrix.shape[0] and "bias" in i.name.rpartition(".")[2]]
-    size = trace.get(Statistic.WEIGHT_RMS, biases[0].name).first() if biases else 0.0
-    return size**2 if math.isfinite(size) else 0.0
+    def _size(self, info: ParamInfo) -> float:
+        return self._trace.get(Statistic.WEIGHT_RMS, info.name).first()
 
 
 def predict(chain: Chain) -> tuple[Prediction, dict[str, float]] | None:

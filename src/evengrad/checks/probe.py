@@ -53,6 +53,7 @@ class Probe:
     nonlinearities: Mapping[str, Nonlinearity]
     attention: tuple[Attention, ...]
     cosines: tuple[tuple[str, float], ...]
+    reached: frozenset[str] = frozenset()  # parameters that get a gradient, now or once zero weights have moved
     weights: Mapping[str, float] = field(default_factory=dict)  # rms of each parameter
     copies: tuple[str, ...] = ()  # weights whose rows are all the same
     post_norms: int = 0  # normalisations of a residual sum that carry on as the stream
@@ -70,6 +71,9 @@ class Probe:
         return self.ledger.attenuation if self.ledger is not None else math.nan
 
 
+# Modules up to which every operation remembers its callers: a stack of lines each takes time and memory, and in larger
+# models most operations stand in a module, whose line is known without.
+_MOST_TRACED = 500
 _NUMBERS = ("negative_slope", "alpha", "scale", "min_val", "max_val", "beta", "threshold")
 
 
@@ -110,7 +114,7 @@ class Prober:
         tokens = TokenWatch(self._model, self._registry)
         deep.arm()
         tokens.start()
-        if traced:
+        if traced and sum(1 for _ in self._model.modules()) <= _MOST_TRACED:
             mode.enter()
         try:
             with torch.inference_mode(False), torch.enable_grad():
@@ -160,6 +164,7 @@ class Prober:
             nonlinearities=kinds,
             attention=attention,
             cosines=cosines,
+            reached=frozenset(name for name, reading in catcher.readings.items() if reading.norm != 0),
             weights=weights,
             copies=self._copies(),
             post_norms=post_norms,
@@ -181,7 +186,7 @@ class Prober:
             raise UsageError("no parameter of the model requires a gradient: there is nothing to train")
         weights = self._record(store, {})
         plain = replace(passed, loss=passed.loss.detach(), output=None)
-        return Probe(self._trace(deep, store), value, plain, {}, {}, (), (), weights, connected=False)
+        return Probe(self._trace(deep, store), value, plain, {}, {}, (), (), weights=weights, connected=False)
 
     def _examine(self, deep: DeepProbe, graph: Graph, store: Store) -> None:
         """Note where a loss that is not finite was made."""

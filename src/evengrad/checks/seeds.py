@@ -139,9 +139,9 @@ def _look(prober: Prober, model: nn.Module, feed: Feed, seed: int) -> Probe:
         return first
     with filled(zero):
         second = prober.look(feed, traced=seed == 0)
-    behind = {name: second.gradients.get(name, old) if old.norm == 0 else old for name, old in first.gradients.items()}
+    reached = frozenset(name for name, reading in second.gradients.items() if reading.norm != 0)
     seen = first if math.isfinite(first.attenuation) else replace(second, loss=first.loss)
-    return replace(seen, gradients=behind, filled=tuple(zero))
+    return replace(seen, weights=first.weights, reached=first.reached | reached, filled=tuple(zero))
 
 
 def _hiding(probe: Probe, model: nn.Module) -> dict[str, nn.Parameter]:

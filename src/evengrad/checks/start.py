@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from evengrad.checks.connection import stuck_at_zero
 from evengrad.checks.criteria import Case, median
 from evengrad.checks.profile import followers
 from evengrad.checks.texts import because, say
@@ -56,13 +57,16 @@ def judge_outset(case: Case) -> Iterator[Finding]:
 def judge_units(case: Case) -> Iterator[Finding]:
     """Yield hidden layers nearly all of whose units pass no gradient on any sample."""
     bounds = case.criteria
+    if stuck_at_zero(case):
+        return  # the derivative of a rectifier at 0 is 0, and that is the weights' fault
     for site in case.trace.activations:
         shares = [probe.trace.get(Statistic.DEAD, site.name).first() for probe in case.probes]
         known = [share for share in shares if not math.isnan(share)]
         if not known or min(known) <= bounds.dead or site.operation not in ("Relu", "Threshold", "ClampMin"):
             continue
         samples = sum(probe.trace.get(Statistic.DEAD_SAMPLES, site.name).first() for probe in case.probes)
-        if (samples < bounds.dead_samples and len(known) < 3) or is_output(case.trace, site):
+        believed = samples >= bounds.dead_samples or len(known) >= 3 or min(known) > bounds.dead_wholly
+        if not believed or is_output(case.trace, site):
             continue
         text = say("dead", dead=percent(median(known)), site=site.name)
         evidence = Evidence("share of dead units", median(known), bounds.dead, "1", site.name)

@@ -14,6 +14,8 @@ _CONVOLUTIONS = {1: (nn.Conv1d,), 2: (nn.Conv2d,), 3: (nn.Conv3d,)}
 _TRANSPOSED = {1: (nn.ConvTranspose1d,), 2: (nn.ConvTranspose2d,), 3: (nn.ConvTranspose3d,)}
 _SIDES = {1: (128, 512, 1024), 2: (32, 28, 64, 224), 3: (16, 32)}
 _BATCH, _SEQUENCES, _LENGTH = 32, 8, 32
+_SCORES = 1 << 22  # entries of a made-up language model's output
+_DEEP = 500  # modules with weights
 _PIXELS = 1 << 16  # entries of one made-up image above which the batch is smaller
 
 
@@ -85,7 +87,9 @@ def plans(model: nn.Module) -> list[Plan]:
 def _plans(first: nn.Module | None) -> list[Plan]:
     """Return the shapes that a first layer takes."""
     if isinstance(first, nn.EmbeddingBag | nn.Embedding):
-        return [Plan((_SEQUENCES, _LENGTH), first.num_embeddings), Plan((_BATCH,), first.num_embeddings)]
+        # The output of a language model has an entry per token and word: of many words, a few tokens will do.
+        sequences = max(2, min(_SEQUENCES, _SCORES // (_LENGTH * first.num_embeddings)))
+        return [Plan((sequences, _LENGTH), first.num_embeddings), Plan((_BATCH,), first.num_embeddings)]
     if isinstance(first, nn.Linear):
         return [Plan((_BATCH, first.in_features)), Plan((_SEQUENCES, _LENGTH, first.in_features))]
     if isinstance(first, nn.RNNBase):
@@ -120,7 +124,7 @@ def fitting(model: nn.Module) -> Plan:
     """
     device, dtype = device_of(model), dtype_of(model)
     tried: list[str] = []
-    for plan in plans(model):
+    for plan in (_thinned(model, plan) for plan in plans(model)):
         try:
             with torch.no_grad():
                 model(plan.draw(device, dtype))
@@ -128,6 +132,12 @@ def fitting(model: nn.Module) -> Plan:
         except Exception as error:
             tried.append(f"{list(plan.shape)}: {' '.join(str(error).split())[:80]}")
     raise UsageError(f"no made-up input fits (tried {'; '.join(tried)}); give its shape, --input 32,3,28,28")
+
+
+def _thinned(model: nn.Module, plan: Plan) -> Plan:
+    """Return a plan with half the batch for a very deep model, whose activations would outweigh its weights."""
+    deep = sum(1 for module in model.modules() if module._parameters) > _DEEP
+    return Plan((max(1, plan.shape[0] // 2), *plan.shape[1:]), plan.tokens) if deep else plan
 
 
 def dtype_of(model: nn.Module) -> torch.dtype:
