@@ -28,6 +28,7 @@ from evengrad.trials.process import Launcher
 from evengrad.trials.runs import Clock, Listener, Runs, Wanted
 from evengrad.trials.search import Search, Stage
 from evengrad.trials.settings import Prescriber, Settings
+from evengrad.trials.shelter import clear_scratch
 from evengrad.trials.store import Store, fix_folder
 
 # Large libraries that do nothing but define names when they are imported: what a script imports of them is loaded once
@@ -103,6 +104,7 @@ def fix(order: Order, helpers: Helpers) -> tuple[Fix, Path]:
         raise TrialError(str(error)) from error
     identity = (order.target, order.settings.steps, sorted(tree.files.items()), evengrad.__version__)
     folder = fix_folder(order.base, identity)
+    clear_scratch()
     launcher = Launcher(order.command, order.target, preloaded=_preloaded(tree), fork=order.fork)
     runs = Runs(
         launcher,
@@ -119,6 +121,7 @@ def fix(order: Order, helpers: Helpers) -> tuple[Fix, Path]:
         result = _Work(order, helpers, runs, tree, main, folder).run()
     finally:
         runs.close()
+        launcher.close()
     return replace(result, cost=replace(result.cost, seconds=time.monotonic() - began)), folder
 
 

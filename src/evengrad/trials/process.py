@@ -91,7 +91,10 @@ class LiveRun:
         self._losses = tuple(map(float.fromhex, json.loads((folder / LOSSES).read_text())))
         ended = bool(message["ended"])
         self._over = self._over or ended
-        curve = Curve(self._job.seed, self._losses, ended, str(message["error"]))
+        error = str(message["error"])
+        if error.startswith("SystemExit"):  # what argparse, say, had to complain about
+            error += self._last_words()
+        curve = Curve(self._job.seed, self._losses, ended, error)
         if ended:
             curve = replace(curve, finals=finals(_tail(self.results / STDOUT)))
         return Stop(curve, folder, str(message["sheltered"]))
@@ -173,7 +176,7 @@ class Launcher:
         Raises:
             TrialError: no process can be started.
         """
-        results = scratch_folder("evengrad-arm-")
+        results = scratch_folder()
         job = replace(job, results=str(results))
         ours, theirs = socket.socketpair()
         process = None

@@ -188,7 +188,6 @@ class Runs:
         """End every run."""
         for run in list(self._live):
             self._forget(run)
-        self._launcher.close()
 
 
 def _nobody(wanted: Wanted, reached: Reached | None) -> None:

@@ -76,6 +76,8 @@ class Search:
         proven = self._prove_first(found) if found is not None else None
         if randoms:
             self._try_randoms(randoms)
+        if self.tried and 1 not in self.control.curves:
+            self.control.curves[1] = self._reach([(self.control, 1)])[0].curve
         return proven
 
     def results(self) -> tuple[ArmResult, ...]:

@@ -199,6 +199,17 @@ def _link_all(source: Path, target: Path, own: str) -> None:
                 place.symlink_to(os.path.realpath(entry.path))
 
 
-def scratch_folder(prefix: str) -> Path:
-    """Make a new folder for what an arm writes."""
-    return Path(tempfile.mkdtemp(prefix=prefix))
+_PREFIX: Final = "evengrad-arm-"
+
+
+def scratch_folder() -> Path:
+    """Make a new folder for what an arm writes; its name says whose it is."""
+    return Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-"))
+
+
+def clear_scratch() -> None:
+    """Remove folders of processes that were killed before they could."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*-*"):
+        owner = folder.name.removeprefix(_PREFIX).partition("-")[0]
+        if owner.isdecimal() and not Path(f"/proc/{owner}").exists() and Path("/proc/self").exists():
+            shutil.rmtree(folder, ignore_errors=True)
