@@ -7,6 +7,7 @@ EvengradError
 ├── RunFolderError      a run folder or report cannot be read (exit code 3)
 │   └── SchemaError     a file carries another schema than expected
 ├── PatchError          a change cannot be written into the source safely; says what to write by hand
+├── TreatmentError      a change cannot be carried out on a live run
 ├── WatchError          a live run cannot be watched
 └── TrialError          a trial cannot be run
 """
@@ -44,6 +45,10 @@ class SchemaError(RunFolderError):
 
 class PatchError(EvengradError):
     """A change cannot be written into the source safely; the message says what to write by hand."""
+
+
+class TreatmentError(EvengradError):
+    """A change cannot be carried out on a live run."""
 
 
 class WatchError(EvengradError):
