@@ -9,8 +9,7 @@ from pathlib import Path
 import evengrad.cases
 from evengrad.cases._base import Case
 from evengrad.core.discover import catalogue
-from evengrad.core.finding import CauseKind
-from evengrad.core.plan import Risk
+from evengrad.remedies._catalogue import catalogue_remedies
 
 _CASES = Path(evengrad.cases.__path__[0])
 _MAIN = """
@@ -21,32 +20,12 @@ if __name__ == "__main__":
     print(f"FINAL loss={CASE.run(int(sys.argv[1]))}")
 """
 
-# The least that is known to repair a cause: what the healthy twins of the cases do, and what the literature says of it.
-SMALLEST = {
-    CauseKind.LOOP_ORDER: Risk.LOOP,
-    CauseKind.DISCONNECTED: Risk.LOOP,
-    CauseKind.LEARNING_RATE_HIGH: Risk.OPTIMIZER,
-    CauseKind.LEARNING_RATE_LOW: Risk.OPTIMIZER,
-    CauseKind.OPTIMIZER_EPSILON: Risk.OPTIMIZER,
-    CauseKind.WARMUP_MISSING: Risk.OPTIMIZER,
-    CauseKind.INPUT_SCALE: Risk.DATA,
-    CauseKind.TARGET_SCALE: Risk.DATA,
-    CauseKind.DATA: Risk.DATA,
-    CauseKind.LOSS_NUMERICS: Risk.DATA,
-    CauseKind.PRECISION: Risk.DATA,
-    CauseKind.WEIGHT_SCALE_SMALL: Risk.INITIALISATION,
-    CauseKind.WEIGHT_SCALE_LARGE: Risk.INITIALISATION,
-    CauseKind.DEAD_UNITS: Risk.INITIALISATION,
-    CauseKind.RECURRENT_JACOBIAN: Risk.INITIALISATION,
-    CauseKind.ACTIVATION_DERIVATIVE: Risk.ACTIVATION,
-    CauseKind.OUTPUT_ACTIVATION: Risk.ACTIVATION,
-    CauseKind.DEPTH_WITHOUT_SKIP_OR_NORM: Risk.ARCHITECTURE,
-}
 
-
-def known_smallest(case: Case) -> Risk:
-    """Return the smallest change that is known to repair a case: the largest that one of its causes calls for."""
-    return max((SMALLEST[cause] for cause in case.causes), key=lambda risk: risk.rank)
+def smallest(case: Case) -> int | None:
+    """Return the rank of the smallest change known to repair a case; None when no remedy is known to."""
+    remedies = catalogue_remedies()
+    ranks = [max(remedies[name].risk.rank for name in repair.split(" + ")) for repair in case.repairs]
+    return min(ranks, default=None)
 
 
 def cases() -> dict[str, Case]:

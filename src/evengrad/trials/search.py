@@ -164,6 +164,8 @@ class Search:
         if not candidate.promising and not reached.curve.error:
             there = candidate.symptom in (Symptom.THERE, Symptom.UNKNOWN)
             candidate.note = "symptom-there" if there else "no-gain"
+            if candidate.curves[0].losses == self.control.curves[0].losses[: candidate.curves[0].steps]:
+                candidate.note = "no-effect"
             self._runs.drop(self._wanted(candidate, 0))
 
     def _extend(self) -> bool:
