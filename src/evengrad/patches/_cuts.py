@@ -75,9 +75,7 @@ def _whole(source: Source, node: cst.CSTNode, value: cst.BaseExpression) -> tupl
 def _trains(source: Source, node: cst.CSTNode) -> bool:
     """Return whether a place is in a model's method or in code that runs backward, gradients enabled."""
     for parent in source.ancestors(node):
-        if isinstance(parent, cst.With) and any(
-            source.resolve(_called(item.item)) in _NO_GRAD for item in parent.items
-        ):
+        if isinstance(parent, cst.With) and any(_disables(source, item.item) for item in parent.items):
             return False
     function = source.function(node)
     if function is not None and source.klass(node) is not None:

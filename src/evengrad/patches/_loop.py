@@ -82,7 +82,10 @@ def makers(job: Job) -> list[Maker]:
         if path is None or info.source is None:
             continue
         source = job.source(path)
-        calls = [call for call in source.calls_on(info.source.line) if _makes(source, call, info)]
+        possible = [call for call in source.calls_on(info.source.line) if _makes(source, call, info)]
+        # Both branches of a conditional expression are on the line; the run tells which class it was.
+        named = [call for call in possible if (source.dotted(call.func) or "").rpartition(".")[2] == info.kind]
+        calls = named or possible
         if calls and all(calls[0] is not other.call for other in found):
             found.append(_maker(source, calls[0], info))
     if found:

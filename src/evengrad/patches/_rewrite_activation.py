@@ -51,8 +51,7 @@ def _remove(use: Use) -> Iterator[Edit]:
     if use.kind == "function" and isinstance(node, cst.Call) and node.args:
         yield from _unwrapped(source, node, node.args[0].value)
     elif use.kind == "method" and isinstance(node, cst.Call) and isinstance(node.func, cst.Attribute):
-        _, end = source.span(node.func.value)
-        yield Edit(end, source.span(node)[1], "")
+        yield Edit(source.outer_end(node.func.value), source.span(node)[1], "")
     elif use.kind == "constructor":
         arg = source.parents.get(node)
         call = source.parents.get(arg) if isinstance(arg, cst.Arg) else None

@@ -50,6 +50,13 @@ class Source:
         place = self.positions[node]
         return self.offset(place.start.line, place.start.column), self.offset(place.end.line, place.end.column)
 
+    def outer_end(self, node: cst.BaseExpression) -> int:
+        """Return the offset behind an expression and the parentheses around it, which ``span`` leaves out."""
+        end = self.span(node)[1]
+        for _ in node.rpar:
+            end = self.text.index(")", end) + 1
+        return end
+
     def line(self, node: cst.CSTNode) -> int:
         """Return the line that a node begins on."""
         return self.positions[node].start.line

@@ -163,7 +163,7 @@ def _clamped(source: Source, value: cst.BaseExpression, suffix: str) -> Iterator
     """Yield the edits that append a method to an expression."""
     tight = isinstance(value, cst.Name | cst.Attribute | cst.Call | cst.Subscript) or bool(value.lpar)
     if tight:
-        end = _outer_end(source, value)
+        end = source.outer_end(value)
         yield Edit(end, end, suffix, once=False)
     else:
         yield from around(source, value, value, "(", f"){suffix}")
@@ -176,14 +176,6 @@ def _plus(source: Source, value: cst.BaseExpression, eps: str) -> Iterator[Edit]
         yield Edit(end, end, f" + {eps}", once=False)
     else:
         yield from around(source, value, value, "(", f" + {eps})")
-
-
-def _outer_end(source: Source, value: cst.BaseExpression) -> int:
-    """Return the offset behind an expression's closing parentheses."""
-    end = source.span(value)[1]
-    for _ in value.lpar:
-        end = source.text.index(")", end) + 1
-    return end
 
 
 def _stable(source: Source, call: cst.Call, value: cst.BaseExpression) -> list[Edit]:

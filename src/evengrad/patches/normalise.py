@@ -68,7 +68,7 @@ def _normalised(job: Job, found: Made, action: str) -> Iterator[Edit]:
         yield after(source, listed[1], [f"{listed[0]}.append({norm})"])
         return
     if sequence(source, call) is not None:
-        end = source.span(call)[1]
+        end = source.outer_end(call)
         yield Edit(end, end, f", {norm}", once=False)
         return
     _refuse_attributes(job, found, action)

@@ -240,8 +240,7 @@ class _Call:
 
 def _without(source: Source, call: cst.Call, index: int) -> Edit:
     """Return the edit that takes an argument out, with the comma before it."""
-    before = source.span(call.args[index - 1].value)[1]
-    return Edit(before, source.span(call.args[index].value)[1], "")
+    return Edit(source.outer_end(call.args[index - 1].value), source.outer_end(call.args[index].value), "")
 
 
 def _scaled(source: Source, value: cst.BaseExpression, factor: float) -> str:

@@ -127,9 +127,7 @@ def _unconverted(source: Source, call: cst.Call) -> Iterator[Edit]:
     """Yield the edit that takes ``.half()`` away; a statement that is nothing else becomes ``.float()``."""
     if not isinstance(call.func, cst.Attribute):
         return
-    start, end = source.span(call.func.value)[1], source.span(call)[1]
-    for _ in call.func.value.lpar:
-        start = source.text.index(")", start) + 1
+    start, end = source.outer_end(call.func.value), source.span(call)[1]
     parent = source.parents[call]
     alone = isinstance(parent, cst.Expr) or (
         isinstance(parent, cst.Assign) and source.code(parent.targets[0].target) == source.code(call.func.value)

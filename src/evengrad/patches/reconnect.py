@@ -32,6 +32,7 @@ from evengrad.patches._address import expression, root_of
 from evengrad.patches._base import AbstractPatch, Job
 from evengrad.patches._cuts import Cut, detached, frozen, unregistered, without_grad
 from evengrad.patches._edit import replace
+from evengrad.patches._init_lines import RECURRENT, WEIGHTED
 from evengrad.patches._loop import Maker, chosen_makers, makers
 from evengrad.patches._move import move
 from evengrad.patches._names import assignments
@@ -93,7 +94,8 @@ def _unheld(job: Job) -> list[str]:
     """Return the change's modules of whose parameters no optimizer holds any, outermost ones only."""
     held = {info.name for info in job.facts.parameters if info.optimizer >= 0}
     names = [name.rpartition(".")[0] for name in job.change.parameters if name not in held]
-    names += [n for n in job.change.modules if not any(p == n or p.startswith(n + ".") for p in held)]
+    made = {info.name for info in job.facts.modules if info.kind in (*WEIGHTED, *RECURRENT, "Embedding")}
+    names += [n for n in job.change.modules if n in made and not any(p.startswith(n + ".") for p in held)]
     unique = list(dict.fromkeys(names))
     return [name for name in unique if not any(name.startswith(other + ".") for other in unique)]
 

@@ -168,7 +168,7 @@ def _wrapped(job: Job, found: Made, first_use: cst.Call) -> Iterator[Edit]:
         raise PatchError(f"add the input of `{found.layers[0].name}` (made at {where}) to the output of its activation")
     name, definition = _class(job, source, first_use)
     yield from definition
-    start, end = source.span(call)[0], source.span(values[stop])[1]
+    start, end = source.span(call)[0], source.outer_end(values[stop])
     yield Edit(start, start, f"{name}(", once=False)
     # A pair in parentheses that becomes one element needs its comma to stay a tuple.
     alone = stop - first + 1 == len(values) and isinstance(source.parents[elements[0]], cst.Tuple)
