@@ -69,9 +69,9 @@ def assert_refused(capfd: pytest.CaptureFixture[str], arguments: list[str], code
         (["--frob"], ["no such option: --frob"]),
         (["report"], ["missing argument", "RUN"]),
         (["report", "x", "--format", "pdf"], ["--format", "'pdf'"]),
-        (["explain", "vanishing"], ["no rule 'vanishing'", "did you mean 'vanishing-gradient'"]),
+        (["explain", "vanishing"], ["no rule or remedy 'vanishing'", "did you mean 'vanishing-gradient'"]),
         (["explain", "Dead_Units"], ["did you mean 'dead-units'"]),
-        (["explain", "zzz"], ["no rule 'zzz'", "there is:", "dead-units"]),
+        (["explain", "zzz"], ["no rule or remedy 'zzz'", "there is:", "dead-units"]),
     ],
 )
 def test_wrong_usage_is_one_line_and_exit_code_2(

@@ -29,7 +29,7 @@ class Fp32(AbstractRemedy):
         undefined in any format (log 0, 0/0).
 
     Source:
-        Micikevicius et al., ICLR 2018; theory page, number formats. Own measurement: AdamW at 1e-4 with bfloat16
+        Micikevicius et al., ICLR 2018; theory page, number formats. Own measurement: Adam at 1e-4 with bfloat16
         weights realised 22 % of its updates, 100 % in float32.
     """
 

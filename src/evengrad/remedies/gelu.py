@@ -25,8 +25,8 @@ class Gelu(AbstractRemedy):
         no unit is cut off at once.
 
     When not to:
-        Deep plain stacks: under He it loses signal (16 layers under Xavier lost 8.7 decades), so that a critical or
-        LSUV initialisation belongs to it. Its home is between normalisation layers.
+        Deep plain stacks: under He it loses signal (16 layers under Xavier lost 8.7 decades of it), so that a
+        critical or LSUV initialisation belongs to it. Its home is between normalisation layers.
 
     Source:
         Hendrycks and Gimpel 2016; theory page, criticality.

@@ -32,8 +32,8 @@ class HigherLr(AbstractRemedy):
         Where a schedule took the rate away: the schedule is to be changed.
 
     Settings:
-        target: relative size of the largest update, "1", aimed at. Theory page, criteria: nets that trained lie at .033
-            and below.
+        target: relative size of the largest update, "1", aimed at. Theory page, criteria: nets that trained lie at
+            .033 and below.
         modest: a second candidate's target, "1". Own choice: a tenth of it; Karpathy's guide value is 1e-3.
         ladder: factors where no update was measured, "1". Own choice: decades.
         apart: factors closer than this are one candidate, "1". Own choice: 3.

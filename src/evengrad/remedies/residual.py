@@ -37,7 +37,7 @@ class Residual(AbstractRemedy):
 
     Source:
         He et al., CVPR 2016; Bachlechner et al., UAI 2021 (ReZero); De and Smith, NeurIPS 2020 (1/sqrt(L)). Own
-        measurement: with a = 0 at the start it repaired six of eight sick nets, sigmoid among them.
+        measurement: with a = 0 at the start it repaired five of eight sick nets, sigmoid among them.
     """
 
     shallow: int = 8

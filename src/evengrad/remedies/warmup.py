@@ -26,7 +26,8 @@ class Warmup(AbstractRemedy):
         learned where to look; small first steps keep both from throwing the weights where no gradient leads back.
 
     When not to:
-        Against vanishing gradients. Where the rate is too high for good, the trouble comes when the ramp ends.
+        Against vanishing gradients. Where the rate is too high for good, the trouble comes when the ramp ends: alone
+        it did not help a post-norm net at 0.03, a rate of 0.002 did.
 
     Settings:
         share: of the run seen, "1", that the ramp takes at most. Own choice: a fifth (a tenth is usual in long runs).

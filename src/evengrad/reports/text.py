@@ -64,6 +64,10 @@ class Texts:
         """Return why a remedy fits."""
         return clean(self._of_rule(advice.key, advice.values) or advice.why)
 
+    def remedy(self, name: str) -> str:
+        """Return what a remedy does, in a sentence; "" where this language has none."""
+        return _texts(self.lang, f"remedy-{name}").get("summary", "")
+
     def quantity(self, rule: str, phrase: str) -> str:
         """Return a rule's name of a measured quantity."""
         key = f"quantity:{phrase}"
