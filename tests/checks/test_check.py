@@ -126,20 +126,20 @@ class Counting(nn.Module):
 def test_a_live_model_is_left_exactly_as_it_was():
     torch.manual_seed(0)
     model = nn.Sequential(
-        resnet(2, batch_norm=True)(), nn.Linear(10, 10), Counting(), nn.Dropout(0.2), nn.Linear(10, 4)
+        resnet(1, batch_norm=True)(), nn.Linear(10, 10), Counting(), nn.Dropout(0.2), nn.Linear(10, 4)
     )
     nn.init.zeros_(model[-1].weight)
-    model[0][4].eval()
+    model[0][2].eval()
     optimizer = torch.optim.Adam(model.parameters())
     stepped: list[int] = []
     for parameter in model[1].parameters():
         parameter.register_post_accumulate_grad_hook(lambda _: stepped.append(1))
     model[1].weight.grad = torch.ones_like(model[1].weight)
     before = everything(model, optimizer)
-    batch = (torch.randn(16, 1, 8, 8, generator=torch.Generator().manual_seed(1)), torch.arange(16) % 4)
+    batch = (torch.randn(8, 1, 8, 8, generator=torch.Generator().manual_seed(1)), torch.arange(8) % 4)
     with torch.no_grad():
         before["grad mode"] = torch.is_grad_enabled()
-        result = evengrad.check(model, batch, nn.functional.cross_entropy, optimizer=optimizer)
+        result = evengrad.check(model, batch, nn.functional.cross_entropy, optimizer=optimizer, seeds=2)
         assert_same(before, everything(model, optimizer))
     assert "filled" in {note.key for note in result.notes}
     assert stepped == []

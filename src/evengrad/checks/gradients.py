@@ -144,7 +144,9 @@ def _read_rows(leaf: Tensor, gradient: Tensor | None, parts: list[_Rows]) -> Gra
     reading = _read("", gradient.detach())
     here = gradient.detach()[found.rows].float()
     inner, own = resolve([(here * values).sum().double(), norm(values)])
-    largest = max(reading.largest, *resolve([(here + values).abs().max()])) if len(values) else reading.largest
+    highest = torch.linalg.vector_norm(gradient.detach(), float("inf"), dim=1).float()
+    highest[found.rows] = torch.linalg.vector_norm(here + values, float("inf"), dim=1)
+    (largest,) = resolve([highest.max()])
     return replace(reading, norm=math.sqrt(max(0.0, reading.norm**2 + 2 * inner + own**2)), largest=largest)
 
 

@@ -60,14 +60,14 @@ def unchanged(model: nn.Module) -> Iterator[None]:
         for hooks, content in silenced:
             hooks.update(content)
         with torch.no_grad():
-            for buffer, content in contents.values():
-                if not _same(buffer, content):
-                    buffer.copy_(content)
+            for buffer, old in contents.values():
+                if not _same(buffer, old):
+                    buffer.copy_(old)
 
 
 def _leaf_hooks(parameter: Tensor) -> Iterator[dict[int, Any]]:
     """Yield the tables of the hooks that act when a parameter gets its gradient."""
-    for table in (parameter._backward_hooks, parameter._post_accumulate_grad_hooks):  # type: ignore[attr-defined]
+    for table in (parameter._backward_hooks, parameter._post_accumulate_grad_hooks):
         if table:
             yield table
 

@@ -6,7 +6,7 @@ import json
 import math
 from typing import Final
 
-from evengrad.checks.result import CheckResult, Prediction, Spread
+from evengrad.checks.result import CheckResult, HeadRoom, Prediction, Row, Spread
 from evengrad.reports.json_report import Json, report_values
 
 SCHEMA: Final = "evengrad.check/1"
@@ -25,49 +25,16 @@ def check_values(result: CheckResult) -> dict[str, Json]:
     return {
         "schema": SCHEMA,
         **{key: shared[key] for key in _SHARED},
-        "setup": {
-            "subject": result.setup.subject,
-            "parameters": result.setup.parameters,
-            "input": result.setup.input,
-            "input_made": result.setup.input_made,
-            "target": result.setup.target,
-            "target_made": result.setup.target_made,
-            "loss": result.setup.loss,
-            "loss_made": result.setup.loss_made,
-            "optimizer": result.setup.optimizer or None,
-            "seeds": result.setup.seeds,
-            "redrawn": result.setup.redrawn,
-        },
+        "setup": _setup(result),
         "attenuation": _spread(result.attenuation),
         "first_loss": {**_spread(result.outset.loss), "guess": _finite(result.outset.guess)},
-        "depth": [
-            {
-                "layer": row.layer,
-                "signal_rms": _spread(row.signal_rms),
-                "gradient": _spread(row.gradient),
-                "predicted": _finite(row.predicted),
-                "distinguishability": _finite(row.apart),
-                "activation": row.activation or None,
-                "saturated": _finite(row.saturated),
-                "dead": _finite(row.dead),
-            }
-            for row in result.rows
-        ],
+        "depth": [_row(row) for row in result.rows],
         "prediction": _prediction(result.prediction) if result.prediction else None,
         "proposals": [
             {"method": one.method, "factor": _finite(one.factor), **_prediction(one.expected)}
             for one in result.proposals
         ],
-        "formats": [
-            {
-                "dtype": room.dtype,
-                "underflow": _finite(room.overall),
-                "worst": {"parameter": room.worst, "underflow": _finite(room.underflow)},
-                "loss_scale": _finite(room.scale),
-                "overflows": room.overflows,
-            }
-            for room in result.head_room
-        ],
+        "formats": [_format(room) for room in result.head_room],
         "attention": [
             {"module": one.module, "entropy": _finite(one.entropy), "logits": _finite(one.logits),
              "dead_rows": _finite(one.dead_rows), "positions": one.positions}
@@ -80,6 +47,46 @@ def check_values(result: CheckResult) -> dict[str, Json]:
         "notes": [{"key": note.key, **dict(note.values)} for note in result.notes],
         "seconds": _finite(result.seconds),
     }  # fmt: skip
+
+
+def _setup(result: CheckResult) -> dict[str, Json]:
+    setup = result.setup
+    return {
+        "subject": setup.subject,
+        "parameters": setup.parameters,
+        "input": setup.input,
+        "input_made": setup.input_made,
+        "target": setup.target,
+        "target_made": setup.target_made,
+        "loss": setup.loss,
+        "loss_made": setup.loss_made,
+        "optimizer": setup.optimizer or None,
+        "seeds": setup.seeds,
+        "redrawn": setup.redrawn,
+    }
+
+
+def _row(row: Row) -> dict[str, Json]:
+    return {
+        "layer": row.layer,
+        "signal_rms": _spread(row.signal_rms),
+        "gradient": _spread(row.gradient),
+        "predicted": _finite(row.predicted),
+        "distinguishability": _finite(row.apart),
+        "activation": row.activation or None,
+        "saturated": _finite(row.saturated),
+        "dead": _finite(row.dead),
+    }
+
+
+def _format(room: HeadRoom) -> dict[str, Json]:
+    return {
+        "dtype": room.dtype,
+        "underflow": _finite(room.overall),
+        "worst": {"parameter": room.worst, "underflow": _finite(room.underflow)},
+        "loss_scale": _finite(room.scale),
+        "overflows": room.overflows,
+    }
 
 
 def _spread(spread: Spread) -> dict[str, Json]:
