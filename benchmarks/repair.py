@@ -2,7 +2,7 @@
 
 Run from the repository's root: ``python -m benchmarks.repair``. Every case is written out as a script of its own and
 fixed on its first seed. It counts as repaired when the patched script, run plain, reaches the case's own threshold: on
-that seed, and on further seeds that the fix never saw. Cases that no remedy is known to repair are run, but not counted.
+that seed, and on further ones that the fix never saw. Cases that no remedy is known to repair are run, but not counted.
 The cost is the wall time of the whole command over that of the plain script, one after the other on the same machine.
 """
 
