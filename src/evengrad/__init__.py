@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from evengrad.recording.folder import read_trace
     from evengrad.remedies.prescribe import prescribe
     from evengrad.reports.report import report
+    from evengrad.treatment.apply import Applied, apply
     from evengrad.treatment.initialisation.initialise import init_
     from evengrad.treatment.initialisation.report import InitReport
     from evengrad.trials.trial import trial
@@ -41,6 +42,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Act",
+    "Applied",
     "ArmResult",
     "Cause",
     "CauseKind",
@@ -65,6 +67,7 @@ __all__ = [
     "Trace",
     "TrialResult",
     "Verdict",
+    "apply",
     "check",
     "diagnose",
     "init_",
@@ -93,6 +96,7 @@ _HOMES = {
     "evengrad.recording.folder": ("read_trace",),
     "evengrad.remedies.prescribe": ("prescribe",),
     "evengrad.reports.report": ("report",),
+    "evengrad.treatment.apply": ("Applied", "apply"),
     "evengrad.treatment.initialisation.initialise": ("init_",),
     "evengrad.treatment.initialisation.report": ("InitReport",),
     "evengrad.trials.trial": ("trial",),

@@ -73,7 +73,7 @@ class _ActivationRecorder(TorchFunctionMode):
         result = func(*args, **(kwargs or {}))
         end = _sequence_number()
         if end > start:
-            activation = _called(func, args[1:], kwargs or {})
+            activation = called_activation(func, args[1:], kwargs or {})
             if activation is not None:
                 self.found.append(_Labelled(start, end, activation))
         return result
@@ -86,7 +86,9 @@ class _ActivationRecorder(TorchFunctionMode):
         return None
 
 
-def _called(func: object, positional: tuple[object, ...], keywords: Mapping[str, object]) -> Activation | None:
+def called_activation(
+    func: object, positional: tuple[object, ...], keywords: Mapping[str, object]
+) -> Activation | None:
     """Return the activation that a call of a torch function is, or ``None``."""
     name = func.__name__.rstrip("_") if isinstance(func, _NAMED) else ""
     if name == "prelu" and positional and isinstance(positional[0], Tensor):
@@ -154,7 +156,7 @@ def wiring_by_batch(model: nn.Module, layers: Sequence[Layer], batch: Batch) -> 
     registry = Registry()
     registry.give(model)
     registry.name_everything(list(model.parameters()))
-    calls = CallRecorder(registry, _log)
+    calls = CallRecorder(registry, log_fault)
     recorder, sizes = _ActivationRecorder(), _Inputs(layers)
     since = _sequence_number()
     with ExitStack() as stack:
@@ -165,7 +167,7 @@ def wiring_by_batch(model: nn.Module, layers: Sequence[Layer], batch: Batch) -> 
         calls.arm()
         stack.callback(torch_module.register_module_forward_pre_hook(sizes).remove)
         with recorder:
-            output = feed(model, _anchored(batch))
+            output = feed(model, anchored_batch(batch))
         roots = [tensor for tensor in tensors_in(output) if tensor.grad_fn is not None]
         if not roots:
             raise UsageError("the model's output depends on no parameter for this batch; pass what training feeds it")
@@ -220,7 +222,7 @@ class _FromData(torch.autograd.Function):
         return data.clone()
 
 
-def _anchored(batch: Batch) -> Batch:
+def anchored_batch(batch: Batch) -> Batch:
     """Return a batch whose floating tensors are copies with a node in the graph."""
     anchor = torch.zeros((), requires_grad=True)
 
@@ -305,5 +307,6 @@ def _all_learning(model: nn.Module) -> Iterator[None]:
             parameter.requires_grad_(False)
 
 
-def _log(what: str, error: Exception) -> None:
+def log_fault(what: str, error: Exception) -> None:
+    """Log what an observer could not do; the forward pass goes on."""
     _logger.debug("%s: %s", what, error, exc_info=error)
