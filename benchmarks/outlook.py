@@ -32,45 +32,51 @@ LEARNED, DID_NOT = 0.9, 0.5
 def main() -> None:
     """Measure, print, append."""
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--only", metavar="NAME", default="", help="one initialisation, for example centred")
     parser.add_argument("--dry", action="store_true", help="do not append to the results file")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    cells = [cell for name in ACTIVATIONS for depth in DEPTHS for cell in _cells(name, depth)]
-    figures = _figures(cells)
+    cells = [cell for name in ACTIVATIONS for depth in DEPTHS for cell in _cells(name, depth, arguments.only)]
+    figures = _figures(cells, f", {arguments.only} only" if arguments.only else "")
     for figure in figures:
         print(f"{figure.name}: {figure.value:.3f} of {figure.n}")
     if not arguments.dry:
         print(f"appended to {append('outlook.jsonl', figures)}")
 
 
-def _figures(cells: list[tuple[Outlook, float]]) -> list[Figure]:
+def _figures(cells: list[tuple[Outlook, float]], note: str) -> list[Figure]:
     figures = []
     for outlook in Outlook:
         accuracies = [accuracy for expected, accuracy in cells if expected is outlook]
         learned = sum(accuracy >= LEARNED for accuracy in accuracies)
         did_not = sum(accuracy < DID_NOT for accuracy in accuracies)
-        figures.append(share(f"outlook/learned/{outlook.value}", learned, len(accuracies)))
-        figures.append(share(f"outlook/did not/{outlook.value}", did_not, len(accuracies)))
+        figures.append(share(f"outlook/learned/{outlook.value}{note}", learned, len(accuracies)))
+        figures.append(share(f"outlook/did not/{outlook.value}{note}", did_not, len(accuracies)))
     return figures
 
 
-def _cells(name: str, depth: int) -> list[tuple[Outlook, float]]:
+def _cells(name: str, depth: int, only: str) -> list[tuple[Outlook, float]]:
     """Return what was expected of each initialisation, and the accuracy it came to."""
     cells = []
     for row in compare_initialisations(as_activation(name), depth):
+        if only not in ("", row.name):
+            continue
         found = best(train(_net(name, depth, row.initialisation), rate=rate, steps=STEPS, seed=SEED) for rate in RATES)
         print(f"{name} {depth} {row.name}: {row.outlook.value}, {found.accuracy:.3f}", flush=True)
         cells.append((row.outlook, found.accuracy))
     return cells
 
 
-def _net(name: str, depth: int, initialisation: Initialisation) -> nn.Sequential:
+def _net(name: str, depth: int, initialisation: Initialisation, *, centred: bool) -> nn.Sequential:
     """Return ``depth`` hidden layers, and a last one that is LeCun's."""
     torch.manual_seed(SEED)
     layers: list[nn.Module] = []
     for index in range(depth):
         linear = nn.Linear(WIDTH if index else 64, WIDTH)
         nn.init.normal_(linear.weight, std=math.sqrt(initialisation.weight_variance / linear.in_features))
+        if centred and index:
+            with torch.no_grad():  # rows that sum to 0 do not see the mean of their inputs
+                linear.weight -= linear.weight.mean(dim=1, keepdim=True)
         nn.init.normal_(linear.bias, std=math.sqrt(initialisation.bias_variance))
         layers += [linear, ACTIVATIONS[name]()]
     readout = nn.Linear(WIDTH, 10)

@@ -147,6 +147,7 @@ def test_single_precision_inside_a_callable_is_tolerated() -> None:
         ("leaky(", "expected an activation such as"),
         ("3(4)", "expected an activation such as"),
         ("math:nope", "cannot import 'math:nope'"),
+        ("./pkg/acts.py:f", "names a file; write 'pkg.acts:f'"),
         ("no_such_package:f", "cannot import 'no_such_package:f'"),
         ("math:pi", "expected 'math:pi' to name a callable, it is a float"),
         (functools.partial(functional.leaky_relu, torch.zeros(1)), "keywords only"),

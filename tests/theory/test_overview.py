@@ -10,6 +10,7 @@ from evengrad.errors import UsageError
 from evengrad.theory import (
     Initialisation,
     Obstacle,
+    Outlook,
     Phase,
     as_activation,
     known_activations,
@@ -37,6 +38,7 @@ def test_picture_of_gelu_at_depth_50() -> None:
         "xavier": Phase.ORDERED,
         "he": Phase.ORDERED,
         "critical": Phase.CRITICAL,
+        "centred": Phase.CRITICAL,
     }
 
 
@@ -50,7 +52,8 @@ def test_picture_of_sigmoid_says_why_there_is_no_edge() -> None:
     assert found.decades_per_layer == pytest.approx(-0.849, abs=5e-4)
     assert found.trainable.depth < 6
     assert found.propagation.attenuation < -7
-    assert "critical" not in {row.name for row in found.comparison}
+    assert [row.name for row in found.comparison] == ["pytorch-default", "xavier", "he", "centred"]
+    assert found.comparison[-1].outlook is Outlook.TRAINS
 
 
 def test_picture_of_tanh_as_published() -> None:

@@ -170,6 +170,9 @@ def _parse_call(text: str) -> tuple[str, tuple[float | str, ...], Parameters]:
 def _import(text: str) -> Callable[..., object]:
     """Import what ``package.module:path`` names; a class, and a path with parameters in brackets, is called."""
     module_name, _, path = text.partition(":")
+    if module_name.endswith(".py"):
+        dotted = module_name.removesuffix(".py").strip("./").replace("/", ".")
+        raise UsageError(f"expected package.module:function, '{text}' names a file; write '{dotted}:{path}'")
     path, positional, keywords = _parse_call(path) if "(" in path else (path, (), ())
     found: object = _import_module(module_name, text)
     try:

@@ -11,6 +11,7 @@ from evengrad.theory.correlation import correlation_slope, correlation_star
 from evengrad.theory.criticality import (
     EdgeOfChaos,
     Interval,
+    centre,
     centred_edge,
     critical_range,
     edge_of_chaos,
@@ -54,7 +55,8 @@ class InitialisationRow:
     """One initialisation compared with others at the depth asked for.
 
     Attributes:
-        name: ``"pytorch-default"``, ``"xavier"``, ``"he"``, ``"critical"`` or ``"given"``.
+        name: ``"given"``, ``"pytorch-default"``, ``"xavier"``, ``"he"``, ``"critical"``, or ``"centred"``: critical for
+            the activation without its mean, which weights that sum to 0 over their inputs take away.
         initialisation: Its variances.
         q_star: Variance in the long run; may be 0 or ``inf``.
         gradient_factor: chi_1 there.
@@ -233,7 +235,7 @@ def picture(
 def compare_initialisations(
     activation: Activation, depth: int, *, q_0: float = 1.0, width: int = 0, given: Initialisation | None = None
 ) -> tuple[InitialisationRow, ...]:
-    """Return the usual initialisations, and the critical one if there is one, side by side.
+    """Return the usual initialisations side by side, with the critical one, or the centred one where that is steadier.
 
     Args:
         activation: The activation after every layer.
@@ -245,21 +247,25 @@ def compare_initialisations(
     named = [("pytorch-default", PYTORCH_DEFAULT), ("xavier", XAVIER), ("he", HE)]
     if given is not None:
         named.insert(0, ("given", given))
-    edge = edge_of_chaos(activation, q_0)
+    edge, centred = edge_of_chaos(activation, q_0), centred_edge(activation, q_0)
     if edge.feasible:
         named.append(("critical", edge.initialisation))
     rows: dict[Initialisation, InitialisationRow] = {}  # He's is the critical one of ReLU
     for name, one in named:
         if one not in rows:
-            rows[one] = _row(name, activation, one, uniform_chain(activation, one, depth, width), q_0)
-    return tuple(replace(rows[one], name=name) for name, one in named)
+            long_run = q_star(activation, one, q_0=q_0)
+            rows[one] = _row(name, uniform_chain(activation, one, depth, width), q_0, long_run)
+    found = [replace(rows[one], name=name) for name, one in named]
+    if centred.feasible and centred.stable and not (edge.feasible and edge.stable):
+        without_mean, one = centre(activation, q_0), centred.initialisation
+        # The variance it is made for is the one it keeps. (A search for others would cancel: x - E x near x = E x.)
+        found.append(_row("centred", uniform_chain(without_mean, one, depth, width), q_0, q_0))
+    return tuple(found)
 
 
-def _row(
-    name: str, activation: Activation, initialisation: Initialisation, layers: Sequence[ChainLayer], q_0: float
-) -> InitialisationRow:
+def _row(name: str, layers: Sequence[ChainLayer], q_0: float, long_run: float) -> InitialisationRow:
     """Look at one initialisation. A limit of q at 0 or infinity is taken at the end of what quadrature covers."""
-    long_run = q_star(activation, initialisation, q_0=q_0)
+    activation, initialisation = layers[0].activation, layers[0].initialisation
     q = min(max(long_run, SMALLEST_VARIANCE), LARGEST_VARIANCE)
     factor = gradient_factor(activation, q, initialisation)
     slope = correlation_slope(activation, correlation_star(activation, q, initialisation), q, initialisation)

@@ -17,6 +17,9 @@ from evengrad.reports.theory import TheoryDocument, build_theory_document
 from evengrad.reports.theory.wording import BOOK, depth_text, spaced, spoken_name
 from evengrad.theory import Activation, as_activation, known_activations, picture
 
+CANCELLED = "is expected to train with critical weights that cancel the mean"
+USUAL_FAIL = "not with PyTorch's default, Xavier's or He's."
+
 pictured = functools.cache(picture)
 
 
@@ -47,11 +50,20 @@ def test_translations_use_the_words_of_taiwan() -> None:
 @pytest.mark.parametrize(
     ("name", "depth", "sentence"),
     [
-        ("gelu", 50, "is expected to train with critical weights; not with PyTorch's default, Xavier's or He's."),
+        ("tanh", 200, "is expected to train with Xavier's and critical weights; not with PyTorch's default or He's."),
         ("gelu", 4, "is expected to train with any of the initialisations compared."),
-        ("sigmoid", 10, "is not expected to train with any of the initialisations compared."),
+        ("relu_squared", 30, "is not expected to train with any of the initialisations compared."),
+        (
+            "sigmoid",
+            10,
+            f"{CANCELLED}; {USUAL_FAIL}",
+        ),
         ("relu", 25, "is expected to train with He's; doubtful with Xavier's; not with PyTorch's default."),
-        ("silu", 60, "is doubtful with critical weights; not with PyTorch's default, Xavier's or He's."),
+        (
+            "silu",
+            60,
+            f"{CANCELLED}; doubtful with critical weights; {USUAL_FAIL}",
+        ),
     ],
 )
 def test_the_headline_says_what_trains(name: str, depth: int, sentence: str) -> None:
@@ -60,8 +72,8 @@ def test_the_headline_says_what_trains(name: str, depth: int, sentence: str) -> 
 
 
 def test_the_headline_in_chinese() -> None:
-    assert made("gelu", "zh-TW").headline == (
-        "50 層的一般 gelu 網路（沒有跳接，也沒有正規化）以臨界變異數初始化，預期訓練得起來；"
+    assert made("sigmoid", "zh-TW").headline == (
+        "50 層的一般 sigmoid 網路（沒有跳接，也沒有正規化）以抵銷平均值的臨界權重初始化，預期訓練得起來；"
         "以 PyTorch 預設方式、Xavier 或 He 初始化，預期訓練不起來。"
     )
 
@@ -100,7 +112,8 @@ def test_a_mean_in_the_way_is_explained_with_a_way_round_it() -> None:
     (note,) = made("sigmoid").notes
     assert "the mean of sigmoid, 0.5, would ask for a negative bias variance (-5.5433)" in note
     assert "only at variances from 45.6 on" in note
-    assert "sigmoid - 0.5, it has a stable one: weight variance 22.303, bias variance 0.032501" in note
+    assert "sigmoid - 0.5, it has a stable one, weight variance 22.303 and bias variance 0.032501" in note
+    assert '`evengrad.init_(model, "critical")`' in made("sigmoid").advice
     assert "at every variance" in made("softplus").notes[0]
 
 

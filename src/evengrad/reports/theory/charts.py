@@ -105,6 +105,7 @@ def _correlation_map(picture: MeanFieldPicture, words: Texts) -> Chart:
 
 def _pictured(picture: MeanFieldPicture) -> list[InitialisationRow]:
     """Return the rows with distinct maps: those of PyTorch's default, and of the pictured initialisation."""
+    # Not the centred one: its map is that of another function.
     chosen = [row for row in picture.comparison if row.name in ("pytorch-default", picture.chosen, "critical")]
     return list({row.initialisation: row for row in chosen}.values())
 

@@ -95,7 +95,7 @@ def _contrasted(picture: MeanFieldPicture) -> tuple[InitialisationRow, Initialis
     """Return what the user has, and what theory would choose instead (the least uneven, if nothing is critical)."""
     first, *others = picture.comparison
     last = others[-1]
-    return first, last if last.name == "critical" else min(others, key=lambda row: abs(row.attenuation))
+    return first, last if last.name in ("critical", "centred") else min(others, key=lambda row: abs(row.attenuation))
 
 
 def _logs(row: InitialisationRow, quantity: str, layers: list[int]) -> list[float]:

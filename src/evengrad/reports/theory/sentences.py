@@ -68,9 +68,11 @@ def advice(picture: MeanFieldPicture, words: Texts) -> str:
     current = picture.comparison[0]
     if current.outlook is Outlook.TRAINS:
         return words.say("advice.nothing", with_=words.say(f"with.{current.name}"))
-    preferred = ("critical", "xavier", "he")
+    preferred = ("critical", "centred", "xavier", "he")
     good = {row.name: row for row in picture.comparison if row.outlook is Outlook.TRAINS}
     chosen = next((good[name] for name in preferred if name in good), None)
+    if chosen is not None and chosen.name == "centred":
+        return words.say("advice.centred", name=spoken_name(picture.activation), mean=precise(picture.critical.mean))
     if chosen is not None:
         return words.say("advice.write", code=_code(chosen.initialisation, picture), method=chosen.name)
     better = next((row for row in picture.comparison if row.name == "critical"), None)
