@@ -155,3 +155,62 @@ def test_table_can_be_read() -> None:
     assert lines[0].startswith("critical: 5 drawn, 1 set; surroundings: one batch")
     assert max(map(len, lines)) <= 140
     assert any(line.startswith("layers.1.weight  96x96") for line in lines)
+
+
+@pytest.mark.parametrize("layout", ["x @ w", "F.linear", "addmm", "w @ x"])
+def test_layers_of_bare_parameters_have_the_right_fan(layout: str) -> None:
+    class Bare(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            first_is_out = layout in ("F.linear", "w @ x")
+            self.first = nn.Linear(50, 50)
+            self.w = nn.Parameter(torch.ones(90, 50) if first_is_out else torch.ones(50, 90))
+            self.b = nn.Parameter(torch.ones(90))
+            self.head = nn.Linear(90, 2)
+
+        def forward(self, x: Tensor) -> Tensor:
+            x = torch.relu(self.first(x))
+            match layout:
+                case "x @ w":
+                    x = x @ self.w + self.b
+                case "F.linear":
+                    x = F.linear(x, self.w, self.b)
+                case "addmm":
+                    x = torch.addmm(self.b, x, self.w)
+                case _:
+                    x = (self.w @ x.T).T
+            return self.head(torch.relu(x))
+
+    net = Bare()
+    report = init_(net, "critical", torch.randn(8, 50))
+    assert report["w"].fan == 50
+    assert net.w.std().item() == pytest.approx(math.sqrt(2 / 50), rel=0.05)
+    if layout in ("F.linear", "addmm"):
+        assert not net.b.any()
+    orthogonal = init_(net, "orthogonal", torch.randn(8, 50))
+    assert orthogonal["w"].how == "orthogonal"
+    small = net.w.detach() if net.w.shape[0] == 50 else net.w.detach().T
+    assert torch.allclose(small @ small.T, 2 * torch.eye(50), atol=1e-4)
+
+
+def test_bare_parameters_stay_without_a_batch_or_when_frozen() -> None:
+    class Bare(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.w = nn.Parameter(torch.ones(4, 4), requires_grad=False)
+            self.head = nn.Linear(4, 2)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.head(x @ self.w)
+
+    net = Bare()
+    assert init_(net, "lecun", torch.randn(3, 4))["w"].why == "frozen"
+    net.w.requires_grad_(True)
+    assert "no layer that evengrad knows" in init_(net, "lecun")["w"].why
+    assert torch.equal(net.w.detach(), torch.ones(4, 4))
+
+
+def test_wrapped_models_are_drawn_as_what_they_wrap() -> None:
+    net = mlp(torch.tanh, 2)
+    report = init_(torch.compile(net, backend="eager"), "critical", torch.randn(4, 96))
+    assert report["layers.1.weight"].why == "critical for tanh"

@@ -43,6 +43,7 @@ class Flow:
         self._data = graph.data()
         self._recognise = recognise
         self._activations: dict[int, Activation | None] = {}
+        self._layer_bits = [(bit, i) for bit, i in enumerate(self._data) if self._ops[i].is_layer]
         self._has_layer_above = self._find_layers_above()
         self._merges = self._find_merges()
         self._link_merges()
@@ -169,7 +170,7 @@ class Flow:
         if not sums:
             return []
         position = {index: bit for bit, index in enumerate(self._data)}
-        layer_bits = sum(1 << position[i] for i in self._data if self._ops[i].is_layer)
+        layer_bits = sum(1 << bit for bit, _ in self._layer_bits)
         below: dict[int, int] = {}
         merges: list[_Merge] = []
         for index in self._data:
@@ -192,7 +193,7 @@ class Flow:
         if not common or sizes[stream] == sizes[branch]:
             return None
         inside = only[branch] & layer_bits
-        layers = frozenset(i for bit, i in enumerate(self._data) if inside >> bit & 1)
+        layers = frozenset(index for bit, index in self._layer_bits if inside >> bit & 1)
         return _Merge(index, stream, branch, layers, only[branch], only[stream])
 
     def _link_merges(self) -> None:

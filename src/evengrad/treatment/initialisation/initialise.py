@@ -12,12 +12,13 @@ from torch import Tensor, nn
 
 from evengrad.core.discover import catalogue
 from evengrad.errors import UsageError
+from evengrad.observation.registry import unwrapped
 from evengrad.theory.lookup import ActivationLike, as_activation
 from evengrad.treatment.initialisation import draws
 from evengrad.treatment.initialisation.adjust import adjust
 from evengrad.treatment.initialisation.by_order import wiring_by_order
 from evengrad.treatment.initialisation.gates import initialise_recurrent
-from evengrad.treatment.initialisation.inventory import Inventory, take_inventory
+from evengrad.treatment.initialisation.inventory import Inventory, take_inventory, with_bare_layers
 from evengrad.treatment.initialisation.layers import Kind, Layer
 from evengrad.treatment.initialisation.methods._base import AbstractMethod, Adjustment, Distribution, Recipe, Request
 from evengrad.treatment.initialisation.neighbourhood import Neighbourhood, Side, Wiring
@@ -75,6 +76,7 @@ def init_(
     chosen = _method(method)
     if chosen.needs_batch and batch is None:
         raise UsageError(f"method '{method}' needs a batch: init_(model, '{method}', batch)")
+    model = unwrapped(model)
     inventory = take_inventory(model, modules)
     assumed = as_activation(activation) if activation is not None else None
     notes: list[str] = []
@@ -86,6 +88,7 @@ def init_(
             notes.append("the batch's graph is too large to walk: the order of modules was used")
     if wiring is None:
         wiring = wiring_by_order(model, inventory.all_layers, assumed)
+    inventory = with_bare_layers(inventory, wiring.bare, modules)
     with draws.untouched_randomness(), torch.no_grad():
         session = _Session(chosen, inventory, wiring, generator or draws.private_generator(), gain)
         session.draw_layers()

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -73,6 +73,22 @@ def take_inventory(model: nn.Module, chosen: Collection[str] | None) -> Inventor
             if parameter is not None and id(parameter) not in handled:
                 left.setdefault(full, _reason(module, parameter, full, chosen))
     return Inventory(tuple(layers), tuple(found), recurrent, left, shapes)
+
+
+def with_bare_layers(inventory: Inventory, bare: Sequence[Layer], chosen: Collection[str] | None) -> Inventory:
+    """Return the inventory with the layers that only a graph shows."""
+    layers, left = list(inventory.layers), dict(inventory.left)
+    owners = owners_of_leaves(bare)
+    for layer in bare:
+        reason = _reason_for_layer(layer, owners, chosen)
+        left.pop(layer.name, None)
+        if reason:
+            left[layer.name] = reason
+            continue
+        layers.append(layer)
+        if layer.bias:
+            left.pop(f"{layer.name.rpartition('.')[0]}.{layer.bias}".lstrip("."), None)
+    return replace(inventory, layers=tuple(layers), all_layers=(*inventory.all_layers, *bare), left=left)
 
 
 def _refuse_unready(model: nn.Module) -> None:

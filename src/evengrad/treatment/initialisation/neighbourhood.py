@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from evengrad.theory.activation import Activation
+from evengrad.treatment.initialisation.layers import Layer
 
 
 class Side(Enum):
@@ -74,11 +75,13 @@ class Wiring:
     Attributes:
         around: The neighbourhoods.
         seen: Where they come from, in words.
+        bare: Layers made of bare parameters, which only a graph shows.
         squares: Mean square of what modules read, by the module's id.
         lengths: Time steps that recurrent modules read, by the module's id.
     """
 
     around: Mapping[int, Neighbourhood]
     seen: str
+    bare: tuple[Layer, ...] = ()
     squares: Mapping[int, float] = field(default_factory=dict)
     lengths: Mapping[int, int] = field(default_factory=dict)

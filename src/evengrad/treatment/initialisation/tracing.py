@@ -25,6 +25,7 @@ from evengrad.treatment.initialisation.by_order import activation_of
 from evengrad.treatment.initialisation.draws import untouched_randomness
 from evengrad.treatment.initialisation.flow import Flow
 from evengrad.treatment.initialisation.layers import RECURRENT, Kind, Layer, owners_of_leaves
+from evengrad.treatment.initialisation.matrices import bare_layers
 from evengrad.treatment.initialisation.neighbourhood import Neighbourhood, Wiring
 
 _logger = logging.getLogger(__name__)
@@ -80,7 +81,7 @@ class _ActivationRecorder(TorchFunctionMode):
 
     def at(self, sequence: int) -> Activation | None:
         """Return the activation during whose call an operation was recorded."""
-        position = bisect_right([label.start for label in self.found], sequence) - 1
+        position = bisect_right(self.found, sequence, key=lambda label: label.start) - 1
         if position >= 0 and sequence < self.found[position].end:
             return self.found[position].activation
         return None
@@ -196,7 +197,9 @@ def _wire(
         return of_module[id(owner)]
 
     flow = Flow(graph, recognise)
-    wanted = owners_of_leaves(layers)
+    owners = owners_of_leaves(layers)
+    bare = tuple(bare_layers(graph, model, owners))
+    wanted = owners | owners_of_leaves(bare)
 
     def key_of(index: int) -> int | None:
         return next((id(leaf) for leaf in graph.operations[index].weights if id(leaf) in wanted), None)
@@ -210,7 +213,7 @@ def _wire(
                 continue  # a matrix that is looked up and multiplied with is what it is multiplied as
             found = flow.around(index, key_of)
             around[id(leaf)] = replace(found, input_square=sizes.squares.get(id(layer.module)))
-    return Wiring(around, "one batch", squares=sizes.squares, lengths=sizes.lengths)
+    return Wiring(around, "one batch", bare, squares=sizes.squares, lengths=sizes.lengths)
 
 
 class _FromData(torch.autograd.Function):
