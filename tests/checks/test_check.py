@@ -291,6 +291,23 @@ def test_a_recurrence_that_explodes_is_found():
     assert "exploding-gradient" in rules(evengrad.check(Relu, torch.randn(8, 24, 4), seeds=1))
 
 
+def test_a_loop_over_time_is_no_depth():
+    class Loop(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.cell, self.head = nn.GRUCell(4, 16), nn.Linear(16, 3)
+
+        def forward(self, x):
+            state = torch.zeros(len(x), 16)
+            for step in range(x.shape[1]):
+                state = self.cell(x[:, step], state)
+            return self.head(state)
+
+    result = evengrad.check(Loop, torch.randn(8, 30, 4), seeds=1)
+    assert math.isnan(result.attenuation.median)
+    assert [(f.message_key, f.severity) for f in result.findings] == [("check.time-vanishes", Severity.INFO)]
+
+
 def test_seeds_below_one_are_refused():
     with pytest.raises(UsageError, match="at least one seed, got 0"):
         evengrad.check(nn.Linear(2, 2), seeds=0)

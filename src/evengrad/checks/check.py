@@ -36,6 +36,7 @@ from evengrad.core.finding import Finding, Severity, Verdict
 from evengrad.diagnosis.folding import fold
 from evengrad.errors import UsageError
 from evengrad.rules import non_finite
+from evengrad.rules._depth import depths
 
 _log = logging.getLogger(__name__)
 
@@ -122,7 +123,8 @@ def examine(order: Order, *, name: str = "", criteria: Criteria | None = None) -
         optimizer=passes.optimizer,
         redrawn=passes.redrawn,
         data_made=middle.passed.input_made,
-        attenuation=Spread.of([probe.attenuation for probe in probes]),
+        # A path through time steps says nothing of depth; judge_time looks at those.
+        attenuation=Spread.of([probe.attenuation for probe in probes if depths(probe.trace)]),
         rows=profile.rows(probes, by_layer),
         outset=profile.outset(probes),
         prediction=predicted,
@@ -200,7 +202,8 @@ def _notes(case: Case, passes: Passes) -> tuple[Note, ...]:
     """Return what the reader must know to take the verdict for what it is worth."""
     passed, notes = case.typical.passed, []
     if passed.input_made:
-        notes.append(Note("input-made", (("input", passed.input_words),)))
+        key = "tokens-made" if passed.input_words.startswith("tokens") else "input-made"
+        notes.append(Note(key, (("input", passed.input_words),)))
     if passed.target_made or passed.loss_made:
         notes.append(Note("aim-made", (("target", passed.target_words), ("loss", passed.loss_words))))
     if not passes.redrawn:

@@ -31,6 +31,8 @@ class Criteria:
         time_exploding: growth across a sequence, decades. Theory page: +3 as for depth.
         horizon: decades over which something can be learned. Theory page: recall of a first token.
         certain: first loss over ln C. Own choice: a sound start is within 2; ten times costs a loss of ten guesses.
+        certain_scale: rms(W) * sqrt(fan_in) of the last layer above which it is what makes the network certain. As in
+            the rule ``bad-initialisation``.
         dead: share of a hidden layer's units. Theory page: severe above .9.
         dead_samples: samples (over all seeds) on which that must rest. Theory page: 1000, or three windows.
         dead_wholly: share of a layer that no chance leaves silent on one batch. As in the rule ``dead-units``.
@@ -62,6 +64,7 @@ class Criteria:
     time_exploding: float = 3.0
     horizon: float = 3.0
     certain: float = 10.0
+    certain_scale: float = 2.0
     dead: float = 0.9
     dead_samples: float = 1000.0
     dead_wholly: float = 0.99

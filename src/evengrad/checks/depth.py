@@ -23,7 +23,7 @@ _UNBOUNDED = ("sigmoid", "hardsigmoid", "softplus", "logsigmoid")  # no useful w
 def judge_depth(case: Case) -> Iterator[Finding]:
     """Yield what depth does to the gradient."""
     ledger = case.typical.ledger
-    if ledger is None or math.isnan(case.attenuation.median) or ledger.steps_in_time > 1:
+    if ledger is None or math.isnan(case.attenuation.median):
         return
     attenuation, bounds = case.attenuation.median, case.criteria
     if copied(case) or (attenuation == -math.inf and stuck_at_zero(case)):

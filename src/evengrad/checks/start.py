@@ -50,8 +50,26 @@ def judge_outset(case: Case) -> Iterator[Finding]:
     words = {"loss": number(first.loss.median), "times": number(times), "guess": number(first.guess)}
     text = say("certain", **words, classes=str(round(math.exp(first.guess))))
     evidence = Evidence("first loss over a guess's", times, bounds.certain)
-    cause = because(CauseKind.WEIGHT_SCALE_LARGE, "cause-scale", factor=number(times))
-    yield _finding(case, "bad-initialisation", Severity.WARNING, text, module=last, evidence=(evidence,), cause=cause)
+    yield _finding(
+        case,
+        "bad-initialisation",
+        Severity.WARNING,
+        text,
+        module=last,
+        evidence=(evidence,),
+        cause=_certain(case, last),
+    )
+
+
+def _certain(case: Case, last: str) -> Cause:
+    """Return why a first prediction is certain: the last layer's weights, or what comes before them."""
+    site = next((site for site in case.trace.layers if site.name == last), None)
+    infos = {info.name: info for info in case.trace.parameters if len(info.shape) >= 2}
+    held = [infos[name] for name in (site.parameters if site is not None else ()) if name in infos]
+    scales = [math.sqrt(info.numel / info.shape[0]) * case.typical.weights.get(info.name, 0.0) for info in held]
+    if scales and max(scales) > case.criteria.certain_scale:
+        return because(CauseKind.WEIGHT_SCALE_LARGE, "cause-last", factor=number(max(scales)), layer=last)
+    return because(CauseKind.DEPTH_WITHOUT_SKIP_OR_NORM, "cause-depth")
 
 
 def judge_units(case: Case) -> Iterator[Finding]:

@@ -59,6 +59,7 @@ MESSAGES: Final[Mapping[str, str]] = {
     "first-step": "The first step of {optimizer} changes `{parameter}` by {ratio} times its size.",
     "cause-units-alike": "a constant initialisation",
     "cause-scale": "weights of {factor} times the scale that keeps the signal",
+    "cause-last": "weights of scale {factor} at `{layer}`, where 1 keeps the size of the signal",
     "cause-depth": "what the layers do in a row, not one of them",
     "cause-activation": "{operation} loses the differences between samples at any weight scale",
     "cause-output": "what stands between the last layer and the loss",
