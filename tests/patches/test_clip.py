@@ -77,19 +77,20 @@ def test_adaptive_clipping_bounds_each_unit_by_its_weights() -> None:
                         opt.step()
                         opt.zero_grad()
             """,
-            '+            torch.nn.utils.clip_grad_norm_([p for group in opt.param_groups for p in group["params"]], 2.0)',
+            "+            torch.nn.utils.clip_grad_norm_"
+            '([p for group in opt.param_groups for p in group["params"]], 2.0)',
             id="accumulated gradients, optimizer made elsewhere",
         ),
         pytest.param(
             """
             from torch.optim import Adam
             opt = Adam(net.parameters())
-            loss = f(); opt.zero_grad(); loss.backward(); opt.step()  # one line
+            loss = f(); loss.backward(); opt.step()  # one line
             """,
             """
             +from torch import nn
-            -loss = f(); opt.zero_grad(); loss.backward(); opt.step()  # one line
-            +loss = f(); opt.zero_grad(); loss.backward(); nn.utils.clip_grad_norm_(net.parameters(), 2.0); opt.step()  # one line
+            -loss = f(); loss.backward(); opt.step()  # one line
+            +loss = f(); loss.backward(); nn.utils.clip_grad_norm_(net.parameters(), 2.0); opt.step()  # one line
             """,
             id="one line",
         ),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 
+from evengrad.core.info import ModuleInfo
 from evengrad.patches._base import Job
 from evengrad.patches._facts import Facts
 from evengrad.patches._loop import Maker
@@ -29,19 +30,30 @@ def root_of(job: Job, maker: Maker, name: str) -> tuple[str, str] | None:
     ]
     for root in sorted(roots, key=lambda info: len(info.name)):
         below = name[len(root.name) :].removeprefix(".")
-        for source in job.sources:
-            if root.defined is None or job.tree.find(root.defined) != source.path:
-                continue
-            for call in source.calls_on(root.defined.line):
-                for target in own_targets(source, call):
-                    here = source is maker.source and same_meaning(source, target.partition(".")[0], call, maker.call)
-                    if here and _is_model(target, maker):
-                        return target, below
+        assigned = _assigned(job, maker, root)
+        # Of several models made on one line (`g, d = G(), D()`) the trace's name is the variable's.
+        own = [target for target in assigned if target.rpartition(".")[2] == root.name] or assigned
+        if len(own) == 1 and _is_model(own[0], maker):
+            return own[0], below
         if not root.name and len(maker.models) == 1:
             return maker.models[0], below
         if root.name in maker.models:
             return root.name, below
     return (maker.models[0], name) if len(maker.models) == 1 and not roots else None
+
+
+def _assigned(job: Job, maker: Maker, root: ModuleInfo) -> list[str]:
+    """Return the variables that models made on a line are assigned to, as far as the optimizer's place knows them."""
+    source = maker.source
+    if root.defined is None or job.tree.find(root.defined) != source.path:
+        return []
+    found = [
+        target
+        for call in source.calls_on(root.defined.line)
+        for target in own_targets(source, call)
+        if same_meaning(source, target.partition(".")[0], call, maker.call)
+    ]
+    return list(dict.fromkeys(found))
 
 
 def _is_model(target: str, maker: Maker) -> bool:

@@ -124,7 +124,9 @@ def _mended(source: Source, outer: cst.CSTNode, kept: cst.BaseExpression) -> Ite
     if statement is not None and whole and targets_of(source, outer) == [source.code(kept)]:
         yield remove(source, statement)
     else:
-        yield from around(source, outer, kept, "", "")
+        start, end = source.span(outer)
+        yield Edit(start, source.outer_start(kept), "")
+        yield Edit(source.outer_end(kept), end, "")
 
 
 def without_grad(job: Job) -> list[Cut]:

@@ -226,4 +226,5 @@ def new_import(source: Source, line: str) -> Edit:
         # Behind a shebang, a coding line and the licence.
         head = [part.comment is not None for part in source.module.header]
         offset = source.starts[len(head)] if head and len(head) < len(source.starts) else 0
-    return Edit(offset, offset, line + source.newline)
+    after_code = source.text[offset:].startswith(("def ", "class ", "async ", "@"))
+    return Edit(offset, offset, line + source.newline * (3 if after_code else 1))

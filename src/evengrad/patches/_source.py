@@ -57,6 +57,13 @@ class Source:
             end = self.text.index(")", end) + 1
         return end
 
+    def outer_start(self, node: cst.BaseExpression) -> int:
+        """Return the offset of an expression's first character, parentheses around it included."""
+        start = self.span(node)[0]
+        for _ in node.lpar:
+            start = self.text.rindex("(", 0, start)
+        return start
+
     def line(self, node: cst.CSTNode) -> int:
         """Return the line that a node begins on."""
         return self.positions[node].start.line

@@ -61,7 +61,7 @@ def _penalised(job: Job, step: Step) -> Iterator[Edit]:
         raise PatchError(f"add {penalty} to the loss at {job.where(source, source.line(backward))}")
     bare = value is not (backward.func.value if isinstance(backward.func, cst.Attribute) else None) or value.lpar
     loose = isinstance(value, cst.IfExp | cst.Lambda | cst.NamedExpr | cst.BooleanOperation | cst.Comparison)
-    head, tail = ("(", ")") if loose and not value.lpar else ("", "")
+    head, tail = ("(", ")") if loose else ("", "")
     yield from around(
         source, value, value, f"{head}" if bare else f"({head}", f"{tail} + {penalty}" + ("" if bare else ")")
     )
@@ -69,7 +69,7 @@ def _penalised(job: Job, step: Step) -> Iterator[Edit]:
 
 def loss_node(source: Source, backward: cst.Call) -> cst.BaseExpression | None:
     """Return the expression of the loss that a backward pass starts from, without a scaler around it."""
-    if not isinstance(backward.func, cst.Attribute):
+    if not isinstance(backward.func, cst.Attribute) or source.resolve(backward.func) == "torch.autograd.backward":
         return backward.args[0].value if len(backward.args) == 1 else None
     value = backward.func.value
     if "accelerator" in source.code(value).lower() or "fabric" in source.code(value).lower():

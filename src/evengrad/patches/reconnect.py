@@ -31,9 +31,9 @@ from evengrad.errors import PatchError
 from evengrad.patches._address import expression, root_of
 from evengrad.patches._base import AbstractPatch, Job
 from evengrad.patches._cuts import Cut, detached, frozen, unregistered, without_grad
-from evengrad.patches._edit import replace
+from evengrad.patches._edit import Edit, replace
 from evengrad.patches._init_lines import RECURRENT, WEIGHTED
-from evengrad.patches._loop import Maker, chosen_makers, makers
+from evengrad.patches._loop import chosen_makers, makers
 from evengrad.patches._move import move
 from evengrad.patches._names import assignments
 from evengrad.patches._source import Source
@@ -56,9 +56,7 @@ class Reconnect(AbstractPatch):
             cuts = _FINDERS[kind](job)
             if len(cuts) > 1 and kind != "frozen":
                 places = ", ".join(job.where(cut.source, cut.source.line(cut.node)) for cut in cuts)
-                raise PatchError(
-                    f"one of these keeps the gradient from {who}: {places}; take away the one that is not meant"
-                )
+                raise PatchError(f"one of these keeps the gradient from {who}: {places}; take it away")
             if cuts:
                 return job.edited((cut.source, edit) for cut in cuts for edit in cut.edits)
         raise PatchError(
@@ -71,22 +69,26 @@ def _missing(job: Job) -> list[Cut]:
     """Return the optimizer that is to be given more parameters."""
     wanted = _unheld(job)
     found = chosen_makers(job)
-    if not wanted or len(found) != 1 or found[0].params is None:
+    if not wanted or len(found) != 1:
         return []
     maker = found[0]
     source, params = maker.source, maker.params
-    roots = [root_of(job, maker, name) for name in wanted]
-    tops = [_top(root, maker) for root in roots]
-    if params is None or any(top is None for top in tops):
+    if params is None:
         return []
-    models = list(dict.fromkeys(top for top in tops if top is not None))
-    if len(models) == 1 and len(maker.models) == 1 and maker.models[0].startswith(models[0] + "."):
-        plain = source.code(params) == f"{maker.models[0]}.parameters()"
-        if plain:
-            return [Cut(source, maker.call, (replace(source, params, f"{models[0]}.parameters()"),))]
+    roots = [root_of(job, maker, name) for name in wanted]
+    if any(root is None for root in roots):
+        return []
+    known = [root for root in roots if root is not None]
+    whole = {model for model, _ in known}
+    plain = len(maker.models) == 1 and source.code(params) == f"{maker.models[0]}.parameters()"
+    if plain and len(whole) == 1 and maker.models[0].startswith(f"{min(whole)}."):
+        return [Cut(source, maker.call, (replace(source, params, f"{min(whole)}.parameters()"),))]
     groups = isinstance(params, cst.List) and all(isinstance(e.value, cst.Dict) for e in params.elements)
     part = '{{"params": {0}.parameters()}}' if groups else "*{0}.parameters()"
-    more = ", ".join(part.format(model) for model in models)
+    more = ", ".join(part.format(expression(*root)) for root in known)
+    if isinstance(params, cst.List) and params.elements:
+        end = source.outer_end(params.elements[-1].value)
+        return [Cut(source, maker.call, (Edit(end, end, f", {more}"),))]
     return [Cut(source, maker.call, (replace(source, params, f"[*{source.code(params)}, {more}]"),))]
 
 
@@ -98,15 +100,6 @@ def _unheld(job: Job) -> list[str]:
     names += [n for n in job.change.modules if n in made and not any(p.startswith(n + ".") for p in held)]
     unique = list(dict.fromkeys(names))
     return [name for name in unique if not any(name.startswith(other + ".") for other in unique)]
-
-
-def _top(root: tuple[str, str] | None, maker: Maker) -> str | None:
-    """Return the expression of what an optimizer is to be given for a module: the model, or the module in it."""
-    if root is None:
-        return None
-    model, below = root
-    part_of = [given for given in maker.models if given.startswith(model + ".")]
-    return model if part_of or not below else expression(model, below)
 
 
 def _foreign(job: Job) -> list[Cut]:
@@ -140,8 +133,9 @@ def _wraps(source: Source, made: cst.Assign | cst.AnnAssign, name: str) -> bool:
 
 def _called_model(job: Job, source: Source) -> str | None:
     """Return the variable of the model that the run called first."""
-    root = job.facts.module("")
-    if root is None or root.called is None or job.tree.find(root.called) != source.path:
+    roots = [info for info in job.facts.modules if "." not in info.name and info.called is not None]
+    root = next((info for info in roots if job.tree.find(info.called) == source.path), None)
+    if root is None or root.called is None:
         return None
     names = [
         call.func.value
