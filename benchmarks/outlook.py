@@ -61,7 +61,11 @@ def _cells(name: str, depth: int, only: str) -> list[tuple[Outlook, float]]:
     for row in compare_initialisations(as_activation(name), depth):
         if only not in ("", row.name):
             continue
-        found = best(train(_net(name, depth, row.initialisation), rate=rate, steps=STEPS, seed=SEED) for rate in RATES)
+        centred = row.name == "centred"
+        found = best(
+            train(_net(name, depth, row.initialisation, centred=centred), rate=rate, steps=STEPS, seed=SEED)
+            for rate in RATES
+        )
         print(f"{name} {depth} {row.name}: {row.outlook.value}, {found.accuracy:.3f}", flush=True)
         cells.append((row.outlook, found.accuracy))
     return cells

@@ -22,6 +22,8 @@ class Activation:
         kinks: Every point where a derivative of any order jumps, ascending; includes ``jumps``.
         jumps: Points where the function itself jumps.
         parameters: Parameters by name, as given or by default.
+        tolerance: Relative error to which its panels are resolved.
+        noise: Absolute error of its values.
     """
 
     name: str
@@ -31,6 +33,7 @@ class Activation:
     jumps: tuple[float, ...] = ()
     parameters: tuple[tuple[str, float | str], ...] = ()
     tolerance: float = field(default=1e-13, repr=False)
+    noise: float = field(default=0.0, repr=False)
 
     @property
     def label(self) -> str:
@@ -50,7 +53,7 @@ def shift(activation: Activation, offset: float) -> Activation:
         activation,
         name=f"{activation.name} - {offset:.6g}",
         value=lambda x: value(x) - offset,
-        tolerance=activation.tolerance,
+        noise=activation.noise + 4 * float(np.finfo(np.float64).eps) * abs(offset),  # what the difference cancels
     )
 
 
@@ -63,4 +66,6 @@ def breakpoints(activation: Activation, reach: float) -> Array:
 def _breakpoints(activation: Activation, exponent: int) -> Array:
     reach = 2.0**exponent
     splits = [kink for kink in activation.kinks if -reach < kink < reach]
-    return resolve(activation.value, -reach, reach, splits=splits, tolerance=activation.tolerance).breakpoints
+    return resolve(
+        activation.value, -reach, reach, splits=splits, tolerance=activation.tolerance, noise=activation.noise
+    ).breakpoints

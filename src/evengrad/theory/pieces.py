@@ -79,7 +79,13 @@ class Kink:
 
 
 def resolve(
-    function: RealFunction, low: float, high: float, *, splits: Sequence[float] = (), tolerance: float = TOLERANCE
+    function: RealFunction,
+    low: float,
+    high: float,
+    *,
+    splits: Sequence[float] = (),
+    tolerance: float = TOLERANCE,
+    noise: float = 0.0,
 ) -> Pieces:
     """Return ``[low, high]`` cut by bisection until the function is a polynomial of degree 15 on every panel.
 
@@ -89,6 +95,7 @@ def resolve(
         high: Right end.
         splits: Known kinks and jumps; they become ends of panels.
         tolerance: Largest Chebyshev coefficient tolerated at the end of a series, relative to the function's size.
+        noise: Absolute error of the function's values, which no panel is small enough to resolve.
 
     Raises:
         ValueError: The function is not finite, or needs more than ``MOST_PANELS`` panels.
@@ -113,7 +120,7 @@ def resolve(
         series = values @ _TO_COEFFICIENTS.T
         # The argument is rounded too: far out, sin(x) is known only to |x| eps.
         steepest = np.abs(np.diff(values, axis=1) / np.diff(_NODES_AT)).max(axis=1) / half
-        rounding = 2 * eps * np.abs(points).max(axis=1) * steepest
+        rounding = 2 * eps * np.abs(points).max(axis=1) * steepest + noise
         tail = np.abs(series[:, -3:]).max(axis=1)
         smooth = tail <= tolerance * np.maximum(size, typical) + rounding
         smooth |= half <= np.maximum(finest, 2.0**-51 * np.abs(middle))
