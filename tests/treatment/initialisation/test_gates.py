@@ -39,13 +39,13 @@ def test_forget_gate_starts_open() -> None:
 
 
 def test_horizon_spreads_the_time_scales() -> None:
-    net = nn.LSTM(4, 2000)
+    net = nn.LSTM(4, 400)
     report = init_(net, "recurrent", horizon=50)
-    total = net.bias_ih_l0.detach().view(4, 2000)
+    total = net.bias_ih_l0.detach().view(4, 400)
     spans = total[1].exp()
     assert 1 <= spans.min().item() < 2
-    assert 48 < spans.max().item() <= 49.001
-    assert spans.mean().item() == pytest.approx(25, rel=3 * 0.56 / math.sqrt(2000))
+    assert 46 < spans.max().item() <= 49.001
+    assert spans.mean().item() == pytest.approx(25, rel=3 * 0.56 / math.sqrt(400))
     assert torch.equal(total[0], -total[1])
     assert "50 steps" in report["bias_ih_l0"].why
 

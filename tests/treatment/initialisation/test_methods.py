@@ -142,6 +142,14 @@ def test_residual_needs_a_batch_and_scales_by_the_number_of_branches() -> None:
     assert report["layers.4.first.weight"].gain == pytest.approx(1)
 
 
+def test_biases_inside_branches_are_zero() -> None:
+    layer = nn.TransformerEncoderLayer(16, 2, 32, batch_first=True, norm_first=True, activation="gelu")
+    net = nn.TransformerEncoder(layer, 2, enable_nested_tensor=False)
+    report = init_(net, "critical", torch.randn(2, 5, 16))
+    assert report["layers.1.linear1.bias"].how == "0"
+    assert report["layers.1.linear1.weight"].gain == pytest.approx(1)
+
+
 def test_fixup_starts_every_block_as_the_identity() -> None:
     net, x = Residual(4), torch.randn(8, 48)
     report = init_(net, "fixup", x)

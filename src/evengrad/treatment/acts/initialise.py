@@ -126,7 +126,7 @@ def _recurrent(module: nn.Module, change: Change) -> None:
             for gate in torch.split(parameter, size):
                 nn.init.orthogonal_(gate, gain=change.number("gain", 1.0))
         elif "weight_ih" in name:
-            nn.init.xavier_uniform_(parameter)
+            nn.init.xavier_uniform_(parameter, gain=change.number("input_gain", 1.0))
         elif "bias" in name:
             parameter.zero_()
 

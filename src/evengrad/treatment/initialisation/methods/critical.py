@@ -39,19 +39,20 @@ class Critical(AbstractMethod):
 
 
 def _hidden(layer: Layer, around: Neighbourhood, request: Request) -> Recipe:
-    has_bias = bool(layer.bias)
+    # A branch is short and joins a stream: biases would add noise there without keeping anything.
+    has_bias = bool(layer.bias) and around.branch is None
     target, bias_variance = bias_variance_of(around.feeds)
     if around.reads is None:
         square, words = _read(around)
         own_bias = bias_variance if has_bias else 0.0
-        weight = (target - bias_variance) / square
+        weight = (target - own_bias) / square
         return Recipe(
             Distribution.NORMAL, math.sqrt(weight), layer.fan_in, math.sqrt(own_bias), weight * square + own_bias, words
         )
     point = critical_point(around.reads)
     found = variances_after(around.reads, request.source_q, target, bias=has_bias)
     words = point.why or f"critical for {around.reads.label}"
-    if point.centred and not has_bias:
+    if point.centred and not has_bias and around.branch is None:
         words += "; without a bias the variance drifts with depth"
     if not around.known:
         words = f"assumed: {words}"
