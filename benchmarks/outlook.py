@@ -48,6 +48,8 @@ def _figures(cells: list[tuple[Outlook, float]], note: str) -> list[Figure]:
     figures = []
     for outlook in Outlook:
         accuracies = [accuracy for expected, accuracy in cells if expected is outlook]
+        if not accuracies:
+            continue
         learned = sum(accuracy >= LEARNED for accuracy in accuracies)
         did_not = sum(accuracy < DID_NOT for accuracy in accuracies)
         figures.append(share(f"outlook/learned/{outlook.value}{note}", learned, len(accuracies)))
