@@ -67,17 +67,23 @@ def test_losses_below_zero_are_compared_as_they_are() -> None:
     ("arm", "control", "expected"),
     [
         ((1.0, 1.0, 1.0), (math.inf, math.inf, math.inf), Outcome.BETTER),
-        ((1.0, 1.0, 1.0), (math.inf, math.inf, 1.5), Outcome.BETTER),
         ((1.0, 1.0, 1.0), (math.inf, 1.1, 0.9), Outcome.NO_EVIDENCE),
         ((1.0, 1.0, math.inf), (math.inf, math.inf, 1.0), Outcome.NO_EVIDENCE),
-        ((math.inf, math.inf, 1.0), (1.0, 1.0, 1.0), Outcome.WORSE),
+        ((math.inf, math.inf, math.inf), (1.0, 1.0, 1.0), Outcome.WORSE),
         ((math.inf, math.inf, math.inf), (math.inf, math.inf, math.inf), Outcome.NO_EVIDENCE),
+        ((-1.0, -1.0, -1.2), (math.inf, math.inf, math.inf), Outcome.BETTER),
     ],
 )
 def test_a_run_that_did_not_stay_finite_is_worse_than_any_that_did(
     arm: tuple[float, ...], control: tuple[float, ...], expected: Outcome
 ) -> None:
     assert compare(scores(*arm), scores(*control), 0.95)[0] is expected
+
+
+def test_how_far_the_control_diverged_does_not_blur_the_verdict() -> None:
+    outcome, effect = compare(scores(0.02, 0.03, 0.02), scores(1e22, 0.9, 1e10), 0.975)
+    assert outcome is Outcome.BETTER
+    assert effect.ratio == pytest.approx(0.0149, rel=0.01)  # (100 * 30 * 100) ** (-1 / 3)
 
 
 def test_one_pair_proves_nothing() -> None:

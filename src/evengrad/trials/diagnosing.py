@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Final
 
 from evengrad.core.finding import CauseKind, Diagnosis, Severity
@@ -31,9 +33,11 @@ class Sick:
 
 
 def examine(runs: Runs, settings: Settings) -> Sick:
-    """Run the program until its diagnosis is clear: a failing run shows the same fault at two looks in a row.
+    """Run the program until its diagnosis is clear, and choose how long its arms shall run.
 
-    Without such a fault it runs to its end, or to the last step allowed. The run then stands still: it is the control
+    The diagnosis is clear when looks in a row find the same fault: two, if it ends training; more, if it only wastes
+    it. Without such a fault the program runs to its end, or to the last step allowed. The arms are then given the steps
+    of the first two looks in a row that found what was found last. The run stands still in the end: it is the control
     of the trials on seed 0.
 
     Args:
@@ -44,30 +48,46 @@ def examine(runs: Runs, settings: Settings) -> Sick:
         What was found.
     """
     steps = min(settings.first_look, settings.steps or settings.first_look)
-    before: set[tuple[str, CauseKind | None]] = set()
-    last: Sick | None = None
+    looks: list[Sick] = []
     while True:
         reached = runs.reach([Wanted(CONTROL, steps=steps)])[0]
         trace = reached.trace()
-        if trace is None and last is not None:  # out of time on the way
-            return last
-        diagnosis = diagnose(trace if trace is not None else Trace())
+        if trace is None and looks:  # out of time on the way
+            return looks[-1]
         curve = reached.curve
-        if curve.ended or curve.error:
-            horizon = None if curve.ended and not curve.error else max(curve.steps, steps)
-            return Sick(diagnosis, curve, horizon)
-        last = Sick(diagnosis, curve, steps)
-        failing = _failing(diagnosis)
-        if before & failing or steps == settings.steps or runs.clock.over:
-            return last
-        before = failing
+        over = curve.ended or bool(curve.error)
+        looks.append(Sick(diagnose(trace if trace is not None else Trace()), curve, steps))
+        if over:
+            return _settled(looks)
+        if _clear(looks, settings) or steps == settings.steps or runs.clock.over:
+            return looks[-1]
         steps = min(2 * steps, settings.steps or 2 * steps)
 
 
-def _failing(diagnosis: Diagnosis) -> set[tuple[str, CauseKind | None]]:
-    """Return the faults because of which the run is failing."""
-    return {
-        (finding.rule, finding.cause.kind if finding.cause is not None else None)
-        for finding in diagnosis.findings
-        if finding.severity is Severity.ERROR
-    }
+def _settled(looks: Sequence[Sick]) -> Sick:
+    """Return the look that the trials of a program that came to its end, or to an error, are to be held against."""
+    last = looks[-1]
+    if last.curve.error:
+        return replace(last, horizon=max(last.curve.steps, last.horizon or 0))
+    wrong = _first_fault(last.diagnosis)
+    if wrong is not None:
+        for earlier, later in itertools.pairwise(looks[:-1]):
+            if _first_fault(earlier.diagnosis) == wrong == _first_fault(later.diagnosis):
+                return later
+    return replace(last, horizon=None)
+
+
+def _clear(looks: Sequence[Sick], settings: Settings) -> bool:
+    """Return whether enough looks in a row have found the same fault."""
+    wrong = _first_fault(looks[-1].diagnosis)
+    if wrong is None:
+        return False
+    needed = settings.sure if wrong[1] is Severity.ERROR else settings.surer
+    recent = looks[-needed:]
+    return len(recent) == needed and all(_first_fault(look.diagnosis) == wrong for look in recent)
+
+
+def _first_fault(diagnosis: Diagnosis) -> tuple[str, Severity, CauseKind | None] | None:
+    """Return what is to be repaired first: rule, severity and cause; None when there is no fault."""
+    first = next((finding for finding in diagnosis.findings if finding.severity is not Severity.INFO), None)
+    return first and (first.rule, first.severity, first.cause.kind if first.cause is not None else None)

@@ -16,6 +16,7 @@ from evengrad.core.trial import Curve, Effect, Outcome
 
 _WINDOW: Final = 0.1  # share of the steps that "late" means; the cases of this project judge by the same tenth
 _FEWEST: Final = 5  # steps that it has at least
+_FAR: Final = 100.0  # own choice: no trained network has a hundredth of the loss of one that is as good
 _HIGHER: Final = ("acc", "f1", "auc", "score", "reward", "return", "r2", "bleu", "iou", "map", "precision", "recall")
 
 
@@ -136,9 +137,9 @@ def compare(arm: Sequence[Score], control: Sequence[Score], confidence: float) -
 
     The interval is Student's t on the mean of the paired differences: with three to six pairs there is nothing for a
     bootstrap to draw from, and the differences of medians over tens of steps are close to normal. They are taken
-    between logarithms where all scores are positive, since losses differ by factors. A run that did not stay finite is
-    worse than any that did; such pairs have an order but no size, so they decide alone when at least two of them agree
-    and no other pair contradicts.
+    between logarithms where all scores are positive, since losses differ by factors. How far a run has diverged means
+    nothing: a difference beyond a factor of ``_FAR`` counts as that factor, and so does one between a run that stayed
+    finite and one that did not.
 
     Args:
         arm: One score per seed.
@@ -149,26 +150,28 @@ def compare(arm: Sequence[Score], control: Sequence[Score], confidence: float) -
         The verdict, and the effect behind it.
     """
     pairs = [(a.value, c.value) for a, c in zip(arm, control, strict=True)]
-    quantity = arm[0].quantity if arm else "loss"
     log = all(value > 0 for pair in pairs for value in pair if math.isfinite(value))
-    scale = "log" if log else "plain"
-    saved = sum(math.isfinite(a) and not math.isfinite(c) for a, c in pairs)
-    lost = sum(math.isfinite(c) and not math.isfinite(a) for a, c in pairs)
-    both = [(a, c) for a, c in pairs if math.isfinite(a) and math.isfinite(c)]
-    differences = [math.log(a / c) if log else a - c for a, c in both]
-    if saved or lost:
-        mean = float(np.mean(differences)) if differences else 0.0
-        towards = -math.inf if saved > lost else math.inf
-        low, high = sorted((towards, mean))
-        effect = Effect(towards, low, high, len(pairs), confidence, scale, quantity)
-        if saved >= 2 and not lost and mean <= 0:
-            return Outcome.BETTER, effect
-        return (Outcome.WORSE if lost >= 2 and not saved and mean >= 0 else Outcome.NO_EVIDENCE), effect
+    differences = _differences(pairs, log=log)
     estimate, low, high = t_interval(differences, confidence)
-    effect = Effect(estimate, low, high, len(differences), confidence, scale, quantity)
+    quantity = arm[0].quantity if arm else "loss"
+    effect = Effect(estimate, low, high, len(differences), confidence, "log" if log else "plain", quantity)
     if high < 0:
         return Outcome.BETTER, effect
     return (Outcome.WORSE if low > 0 else Outcome.NO_EVIDENCE), effect
+
+
+def _differences(pairs: Sequence[tuple[float, float]], *, log: bool) -> list[float]:
+    """Return the paired differences, each within bounds."""
+    finite = [abs(a - c) for a, c in pairs if math.isfinite(a) and math.isfinite(c)]
+    bound = math.log(_FAR) if log else max(finite, default=1.0) or 1.0
+    return [_difference(a, c, bound, log=log) for a, c in pairs]
+
+
+def _difference(arm: float, control: float, bound: float, *, log: bool) -> float:
+    if not math.isfinite(arm) or not math.isfinite(control):
+        return bound * (math.isfinite(control) - math.isfinite(arm))
+    plain = math.log(arm / control) if log else arm - control
+    return min(bound, max(-bound, plain))
 
 
 def t_interval(differences: Sequence[float], confidence: float) -> tuple[float, float, float]:

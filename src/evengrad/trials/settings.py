@@ -18,8 +18,9 @@ class Settings:
 
     Attributes:
         steps: Optimizer steps that no run goes beyond; None: as many as the diagnosis needs.
-        first_look: Step at which the diagnosing run is looked at first; then at twice as many, and so on. It is over
-            when a fault that ends training is found twice in a row.
+        first_look: Step at which the diagnosing run is looked at first; then at twice as many, and so on.
+        sure: Looks in a row that have to find a fault that ends training.
+        surer: Looks in a row that have to find one that wastes training: it may still come right.
         batch: How many candidates are tried side by side before the next ones are.
         seeds: Fresh seeds that a proof begins with.
         more_seeds: Further ones when those leave it open.
@@ -33,6 +34,8 @@ class Settings:
 
     steps: int | None = None
     first_look: int = 100
+    sure: int = 2
+    surer: int = 3
     batch: int = 4
     seeds: int = 3
     more_seeds: int = 2
