@@ -354,3 +354,17 @@ ARCHITECTURES: tuple[Architecture, ...] = (
     _of("LoRA on a frozen backbone", Adapted, how=ADAM),
     _of("LoRA, both factors zero", lambda: Adapted(both_zero=True), how=ADAM),
 )  # fmt: skip
+
+WIDE = ("momentum", (0.1, 0.02, 0.004))
+BORDERLINE: tuple[Architecture, ...] = (
+    *(_of(f"MLP {depth} ReLU, default", chain(depth, nn.ReLU, None), how=WIDE) for depth in (6, 8, 9, 10, 11)),
+    *(_of(f"MLP {depth} ReLU, default, Adam", chain(depth, nn.ReLU, None), how=SLOW) for depth in (12, 14, 16, 18)),
+    *(_of(f"MLP {depth} tanh, gain 0.8, Adam", chain(depth, nn.Tanh, gaussian(0.8)), how=SLOW) for depth in (30, 40)),
+    *(_of(f"MLP 20 ReLU, {g} He", chain(20, nn.ReLU, gaussian(g * 2**0.5)), how=WIDE) for g in (1.1, 1.2, 1.3, 1.4)),
+    *(_of(f"MLP 20 ReLU, {g} He, Adam", chain(20, nn.ReLU, gaussian(g * 2**0.5)), how=ADAM) for g in (1.2, 1.3, 1.4)),
+    *(_of(f"MLP {depth} BatchNorm", normalised(depth, nn.BatchNorm1d)) for depth in (20, 30, 36)),
+    *(_of(f"MLP {depth} BatchNorm, Adam", normalised(depth, nn.BatchNorm1d), how=ADAM) for depth in (20, 30, 36)),
+    *(_of(f"residual MLP {depth}, no norm", residual(depth, norm=False)) for depth in (4, 6, 8, 12)),
+    *(_of(f"MLP {depth} sigmoid, Xavier, Adam", chain(depth, nn.Sigmoid, XAVIER), how=ADAM) for depth in (5, 6, 7, 8)),
+)
+"""Nets between sound and unsound: dials turned from where training works to where it does not."""

@@ -177,6 +177,23 @@ def test_adam_trains_where_sgd_cannot():
     assert evengrad.check(build, optimizer="adam:1e-3", seeds=1).verdict is Verdict.HEALTHY
 
 
+@pytest.mark.parametrize(
+    ("optimizer", "severity"), [("sgd:0.1", Severity.WARNING), (None, Severity.INFO), ("adam:1e-3", None)]
+)
+def test_a_gradient_that_fades_matters_to_who_takes_it_as_it_is(optimizer, severity):
+    result = evengrad.check(chain(10, nn.ReLU, None), optimizer=optimizer, seeds=1)
+    assert -4 < result.attenuation.median < -3
+    assert [finding.severity for finding in result.findings] == ([] if severity is None else [severity])
+
+
+def test_growth_between_the_bounds_is_a_warning():
+    def build():
+        return chain(20, nn.ReLU, lambda weight: nn.init.normal_(weight, std=1.35 * math.sqrt(2 / weight.shape[1])))()
+
+    found = {f.rule: f.severity for f in evengrad.check(build, optimizer="adam:1e-3", seeds=1).findings}
+    assert found["exploding-gradient"] is Severity.WARNING
+
+
 def test_the_proposal_repairs_the_net_it_is_made_for():
     sick = evengrad.check(chain(20, nn.ReLU, None), seeds=1)
     (proposal,) = sick.proposals

@@ -17,10 +17,13 @@ class Criteria:
     """Thresholds at step 0.
 
     Attributes:
+        fading: attenuation, decades, from which on an optimizer that does not divide by the gradient's size is slow.
+            Theory page, criteria: warn below -3.
         vanishing: attenuation, decades. Theory page, criteria: of 116 runs, those that trained lie in [-2.86, +1.60],
             vanishing ones at -4.33 and below.
         delayed: attenuation, decades, from which on an adaptive optimizer is slow. Theory page: with Adam -4.8 trains,
             -7.4 crawls; the middle.
+        growing: attenuation, decades. Theory page, criteria: warn above +2.
         exploding: attenuation, decades. Theory page: exploding ones lie at +3.20 and above.
         signal: decades of rms across depth. Theory page: 6 decades of mean square.
         indistinct: between-sample variance over second moment. Theory page: severe below 1e-8.
@@ -54,8 +57,10 @@ class Criteria:
         band: standard deviations of the finite-width band within which an attenuation is chance. Theory page: 3.
     """
 
+    fading: float = -3.0
     vanishing: float = -4.0
     delayed: float = -6.0
+    growing: float = 2.0
     exploding: float = 3.0
     signal: float = 3.0
     indistinct: float = 1e-8

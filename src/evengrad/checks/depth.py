@@ -30,11 +30,27 @@ def judge_depth(case: Case) -> Iterator[Finding]:
         return  # what is lost is lost to the fault of those weights
     if attenuation <= bounds.vanishing:
         yield _vanishes(case, ledger)
-    elif attenuation >= bounds.exploding:
+    elif attenuation <= bounds.fading and not case.optimizer.adaptive:
+        yield _fades(case, ledger)
+    elif attenuation >= bounds.growing:
         text = say("explodes", decades=f"{attenuation:.1f}", last=ledger.last, first=ledger.first)
-        severity = Severity.WARNING if _is_chance(case) else Severity.ERROR
-        evidence = Evidence("gradient across depth", attenuation, bounds.exploding, "decades", ledger.first)
+        warned = attenuation < bounds.exploding or _is_chance(case)
+        bound = bounds.growing if attenuation < bounds.exploding else bounds.exploding
+        severity = Severity.WARNING if warned else Severity.ERROR
+        evidence = Evidence("gradient across depth", attenuation, bound, "decades", ledger.first)
         yield _finding(case, "exploding-gradient", severity, text, (evidence,), cause=_grown(case, ledger))
+
+
+def _fades(case: Case, ledger: Ledger) -> Finding:
+    """Return the finding on a gradient that falls enough to slow down an optimizer that takes it as it is."""
+    ends = {"decades": f"{abs(case.attenuation.median):.1f}", "last": ledger.last, "first": ledger.first}
+    if case.optimizer.named:
+        severity, text = Severity.WARNING, say("fades-linear", **ends, optimizer=case.optimizer.kind)
+    else:
+        severity, text = Severity.INFO, say("fades", **ends)
+    bound = case.criteria.fading
+    evidence = Evidence("gradient across depth", case.attenuation.median, bound, "decades", ledger.first)
+    return _finding(case, "vanishing-gradient", severity, text, (evidence,), cause=_lost(case, ledger))
 
 
 def _is_chance(case: Case) -> bool:
@@ -68,7 +84,9 @@ def _felt(
     row = case.row(ledger.last)
     if row is not None and row.apart < bounds.indistinct:
         seen = Evidence("variance between samples over second moment", row.apart, bounds.indistinct, "1", ledger.last)
-        return Severity.ERROR, say("vanishes-indistinct", **ends), (seen,)
+        # An adaptive optimizer gets there all the same, if not too much of the gradient is lost.
+        slow = optimizer.adaptive and attenuation > bounds.delayed
+        return (Severity.WARNING if slow else Severity.ERROR), say("vanishes-indistinct", **ends), (seen,)
     if row is not None and row.signal.median < -bounds.signal:
         ratio = 10**row.signal.median
         quantity = "size of the last layer's input relative to the first hidden layer's"
@@ -169,7 +187,7 @@ def _finding(
     """Return a finding on the path of the typical seed."""
     ledger = case.typical.ledger
     assert ledger is not None
-    bound = case.criteria.vanishing if rule == "vanishing-gradient" else case.criteria.exploding
+    bound = case.criteria.fading if rule == "vanishing-gradient" else case.criteria.growing
     layers = tuple(
         name for name in path_sites(ledger) if (row := case.row(name)) and _beyond(row.gradient.median, bound)
     ) or (ledger.first,)
@@ -198,7 +216,7 @@ def judge_signal(case: Case) -> Iterator[Finding]:
     row = case.row(ledger.last) if ledger is not None else None
     if row is None or ledger is None or stuck_at_zero(case):
         return
-    bounds, decades = case.criteria, row.signal.median
+    bounds, decades, severity = case.criteria, row.signal.median, Severity.ERROR
     if abs(decades) > bounds.signal:
         text, key, values = say(
             "signal", decades=f"{decades:+.1f}", first=(*path_sites(ledger)[1:2], ledger.first)[0], last=ledger.last
@@ -209,6 +227,8 @@ def judge_signal(case: Case) -> Iterator[Finding]:
         cause = because(kind, "cause-scale", factor=number(10 ** (decades / max(1, ledger.layers - 1))))
     elif row.apart < bounds.indistinct:
         text, key, values = say("indistinct", layer=ledger.last, share=number(row.apart))
+        if case.optimizer.adaptive and case.attenuation.median > bounds.delayed:
+            severity = Severity.WARNING
         quantity = "variance between samples over second moment"
         evidence = Evidence(quantity, row.apart, bounds.indistinct, "1", ledger.last)
         cause = because(CauseKind.DEPTH_WITHOUT_SKIP_OR_NORM, "cause-depth")
@@ -216,7 +236,7 @@ def judge_signal(case: Case) -> Iterator[Finding]:
         return
     yield Finding(
         rule="bad-initialisation",
-        severity=Severity.ERROR,
+        severity=severity,
         message=text,
         modules=path_sites(ledger),
         parameters=parameters(case.trace, path_sites(ledger)),

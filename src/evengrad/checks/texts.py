@@ -19,10 +19,14 @@ MESSAGES: Final[Mapping[str, str]] = {
     "vanishes-epsilon": "At step 0 the gradient falls by {decades} decades from `{last}` back to `{first}`: at "
     "`{layer}` its entries have size {size}, below the eps of {optimizer} ({eps}).",
     "vanishes-indistinct": "At step 0 the gradient falls by {decades} decades from `{last}` back to `{first}`, and "
-    "all samples look the same in front of `{last}`: no optimizer can tell them apart.",
+    "all samples look the same in front of `{last}`: there is little to learn from.",
     "vanishes-faded": "At step 0 the gradient falls by {decades} decades from `{last}` back to `{first}`, and the "
     "signal in front of `{last}` is {ratio} times that of the first hidden layer.",
     "vanishes-zero": "At step 0 no gradient at all reaches `{first}`: it is exactly 0 after {layers} layers.",
+    "fades": "At step 0 the gradient falls by {decades} decades from `{last}` back to `{first}`: SGD moves the first "
+    "layers slowly, Adam divides by its size.",
+    "fades-linear": "At step 0 the gradient falls by {decades} decades from `{last}` back to `{first}`: {optimizer} "
+    "moves the first layers slowly.",
     "explodes": "At step 0 the gradient grows by {decades} decades from `{last}` back to `{first}`.",
     "time-explodes": "Across the {length} time steps of `{module}` the gradient grows by {decades} decades at step 0.",
     "time-vanishes": "Across the {length} time steps of `{module}` the gradient falls by {decades} decades at step 0: "
