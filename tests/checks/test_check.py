@@ -203,9 +203,9 @@ def test_the_proposal_repairs_the_net_it_is_made_for():
     assert proposal.expected.low < healed.attenuation.median < proposal.expected.high
 
 
-def test_no_weight_scale_is_proposed_for_a_sigmoid():
+def test_a_sigmoid_is_proposed_weights_that_cancel_its_mean_or_another_activation():
     methods = [proposal.method for proposal in evengrad.check(chain(20, nn.Sigmoid, XAVIER), seeds=1).proposals]
-    assert methods == ["tanh+critical", "relu+he"]
+    assert methods == ["centred", "tanh+critical", "relu+he"]
 
 
 def test_data_of_size_a_hundred_is_found():

@@ -85,3 +85,21 @@ def test_the_proposed_initialisation_does_what_is_expected_of_it(act, init):
     assert abs(sick.attenuation.median) > 2
     assert proposal.expected.low - 0.2 < healed.attenuation.median < proposal.expected.high + 0.2
     assert healed.healthy
+
+
+@pytest.mark.parametrize("act", [nn.Sigmoid, nn.Softplus])
+def test_weights_that_cancel_a_mean_are_proposed_predicted_and_do_it(act):
+    proposal = evengrad.check(chain(20, act, None, width=128), seeds=1).proposals[0]
+    assert proposal.method == "centred"
+
+    def build():
+        model = chain(20, act, None, width=128)()
+        evengrad.init_(model, "critical")
+        return model
+
+    healed = evengrad.check(build, seeds=2)
+    assert healed.healthy
+    assert abs(healed.attenuation.median) < 1
+    # The output head has gain 1, a quarter of the critical one: 0.7 decades at most.
+    assert healed.prediction is not None
+    assert healed.attenuation.median == pytest.approx(healed.prediction.attenuation, abs=0.5)

@@ -99,7 +99,7 @@ def test_what_to_do_first_is_what_theory_proposes(result):
     if result.healthy:
         assert document.findings == ()
         return
-    assert document.findings[0].first.startswith("No weight scale does it: replace the activation by tanh")
+    assert document.findings[0].first.startswith("No plain weight scale does it. Weights whose rows sum to zero")
     assert any(note.startswith("Or: ") for note in document.notes)
 
 

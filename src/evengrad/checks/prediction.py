@@ -17,7 +17,7 @@ from evengrad.core.statistic import Statistic
 from evengrad.core.trace import Trace
 from evengrad.errors import UsageError
 from evengrad.theory.activation import Activation
-from evengrad.theory.criticality import edge_of_chaos
+from evengrad.theory.criticality import centre, centred_edge, edge_of_chaos
 from evengrad.theory.lookup import as_activation
 from evengrad.theory.mean_field import Initialisation
 from evengrad.theory.propagation import ChainLayer, Propagation, propagate
@@ -60,8 +60,11 @@ def chain_of(probe: Probe) -> Chain | None:
     layers: list[ChainLayer] = []
     by_place = {(kind.module, kind.operation): kind for kind in probe.nonlinearities.values()}
     weights = _Weights(trace)
-    for site, entry in zip(found, [*activations, None], strict=True):
-        layer = weights.layer(site, _activation(entry, by_place))
+    for site, entry, following in zip(found, [*activations, None], [*found[1:], None], strict=True):
+        activation = _activation(entry, by_place)
+        # Weights whose rows sum to zero do not see the mean of what they act on.
+        blind = following is not None and bool(probe.centred.intersection(following.parameters))
+        layer = weights.layer(site, centre(activation) if activation is not None and blind else activation)
         if layer is None:
             return None
         layers.append(layer)
@@ -195,7 +198,8 @@ def _mean(values: Sequence[float]) -> float:
 def proposals(chain: Chain) -> tuple[Proposal, ...]:
     """Return the initialisations that theory expects to keep signal and gradient, best first.
 
-    For an activation without one (sigmoid), what it expects once that is replaced by tanh or ReLU.
+    For an activation without one (sigmoid), what it expects of weights whose rows sum to zero, so that its mean does
+    not count, and what once it is replaced by tanh or ReLU.
     """
     phi = chain.activation
     edge = edge_of_chaos(phi, 1.0)
@@ -203,7 +207,10 @@ def proposals(chain: Chain) -> tuple[Proposal, ...]:
     if edge.feasible:
         name = "he" if phi.name in _RECTIFIERS else "lecun" if phi.name == "identity" else "critical"
         return _proposal(chain, name, edge.initialisation, now, None)
+    centred = centred_edge(phi, 1.0)
     found: tuple[Proposal, ...] = ()
+    if centred.feasible:
+        found = _proposal(chain, "centred", centred.initialisation, now, centre(phi))
     for name in ("tanh", "relu"):
         other = as_activation(name)
         initialisation = edge_of_chaos(other, 1.0).initialisation

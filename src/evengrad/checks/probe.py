@@ -30,7 +30,7 @@ from evengrad.observation.probe_mode import ProbeMode
 from evengrad.observation.registry import Registry
 from evengrad.observation.store import Store
 from evengrad.probes._base import NodeView
-from evengrad.probes._sizes import resolve, rms
+from evengrad.probes._sizes import norm, resolve, rms
 
 
 @dataclass(frozen=True)
@@ -56,6 +56,7 @@ class Probe:
     reached: frozenset[str] = frozenset()  # parameters that get a gradient, now or once zero weights have moved
     weights: Mapping[str, float] = field(default_factory=dict)  # rms of each parameter
     copies: tuple[str, ...] = ()  # weights whose rows are all the same
+    centred: frozenset[str] = frozenset()  # weights whose rows sum to zero: they see no mean
     post_norms: int = 0  # normalisations of a residual sum that carry on as the stream
     filled: tuple[str, ...] = ()  # zero weights that were moved off zero to see what lies behind them
     connected: bool = True  # the loss depends on a parameter
@@ -71,6 +72,7 @@ class Probe:
         return self.ledger.attenuation if self.ledger is not None else math.nan
 
 
+_FEWEST_SUMMED, _CENTRED = 4, 0.1  # entries of a row, and sums relative to independent ones; own choice
 # Modules up to which every operation remembers its callers: a stack of lines each takes time and memory, and in larger
 # models most operations stand in a module, whose line is known without.
 _MOST_TRACED = 500
@@ -167,6 +169,7 @@ class Prober:
             reached=frozenset(name for name, reading in catcher.readings.items() if reading.norm != 0),
             weights=weights,
             copies=self._copies(),
+            centred=self._centred(),
             post_norms=post_norms,
         )
 
@@ -174,6 +177,11 @@ class Prober:
         """Return the weights all of whose rows are the same, and not zero."""
         with torch.no_grad():
             return tuple(name for name, p in self._named.items() if p.requires_grad and _rows_alike(p.detach()))
+
+    def _centred(self) -> frozenset[str]:
+        """Return the weights whose rows sum to (nearly) zero, which independent entries do not."""
+        with torch.no_grad():
+            return frozenset(name for name, p in self._named.items() if p.dim() >= 2 and _sums_to_zero(p.detach()))
 
     def _cut_off(self, deep: DeepProbe, store: Store, passed: Passed, value: float) -> Probe:
         """Return what can be said where no gradient flows, unless it is because the graph is too large."""
@@ -287,6 +295,14 @@ def _post_norms(graph: Graph) -> int:
         above = (graph.operations[sender].name for sender, _ in operation.consumers)
         count += "Add" in below and "Add" in above
     return count
+
+
+def _sums_to_zero(weight: Tensor) -> bool:
+    rows = weight.flatten(1) if weight.is_floating_point() else weight.new_zeros(0, 0)
+    if rows.shape[0] == 0 or rows.shape[1] < _FEWEST_SUMMED:
+        return False
+    sums, size = resolve([norm(rows.sum(1)), norm(weight)])
+    return sums < _CENTRED * size  # independent entries: about equal
 
 
 def _rows_alike(weight: Tensor) -> bool:

@@ -100,8 +100,10 @@ def _proposal(proposal: Proposal, words: Texts) -> str:
         "bias": number(proposal.bias_variance),
         "expected": _band(proposal.expected),
         "activation": activation,
-        "initialise": f"evengrad.init_(model, '{method}')",
+        "initialise": f"evengrad.init_(model, '{'critical' if method == 'centred' else method}')",
     }
+    if method == "centred":
+        return _say(words, "proposal.centred", **values)
     key = "proposal.swap" if activation else "proposal.bias" if proposal.bias_variance > 0 else "proposal"
     return _say(words, key, **values)
 
