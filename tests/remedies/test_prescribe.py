@@ -33,10 +33,10 @@ def test_a_swapped_activation_is_paired_with_its_initialisation() -> None:
     assert kinds[:4] == [("tanh",), ("relu",), ("tanh", "xavier-init"), ("relu", "he-init")]
 
 
-def test_no_plan_is_prescribed_twice() -> None:
-    for name in ("decayed-to-nothing", "inputs-in-thousands", "peers-s3-unit-init"):
-        plans = prescribe(diagnosis_of(name))
-        assert len({frozenset(plan.changes) for plan in plans}) == len(plans)
+@pytest.mark.parametrize("name", QUICK_SICK)
+def test_no_plan_is_prescribed_twice(name: str) -> None:
+    plans = prescribe(diagnosis_of(name))
+    assert len({frozenset(plan.changes) for plan in plans}) == len(plans)
 
 
 def test_the_same_diagnosis_gives_the_same_plans() -> None:
