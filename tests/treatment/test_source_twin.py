@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from textwrap import dedent
 
@@ -92,6 +93,9 @@ def losses_of(script: str, file: str, treat: object = None) -> list[float]:
 def run(tmp_path_factory: pytest.TempPathFactory) -> tuple[object, str, list[float]]:
     folder: Path = tmp_path_factory.mktemp("twin")
     facts, file = watched(folder, SCRIPT)
+    # Models of other tests may still be in memory.
+    own = {"", "fc1", "fc2", "act", "head"}
+    facts = replace(facts, modules=tuple(info for info in facts.modules if info.name in own))
     return facts, file, losses_of(SCRIPT, file)
 
 

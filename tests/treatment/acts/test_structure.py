@@ -276,6 +276,9 @@ def test_single_settings_of_weights_and_biases() -> None:
     assert torch.equal(layer.bias, torch.full((4,), 0.25))
     apply(plan(Act.INITIALISE, method="forget-bias", bias=3.0), net)
     assert torch.equal((rnn.bias_ih_l0 + rnn.bias_hh_l0)[3:6], torch.full((3,), 3.0))
+    gru = nn.GRU(4, 3)
+    apply(plan(Act.INITIALISE, method="forget-bias", bias=2.0), gru)
+    assert torch.equal((gru.bias_ih_l0 + gru.bias_hh_l0)[3:6], torch.full((3,), 2.0))  # z, which keeps the state
     apply(plan(Act.INITIALISE, method="recurrent"), net)
     gate = rnn.weight_hh_l0[3:6]
     assert torch.allclose(gate @ gate.T, torch.eye(3), atol=1e-5)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Callable
 
@@ -214,3 +215,22 @@ def test_wrapped_models_are_drawn_as_what_they_wrap() -> None:
     net = mlp(torch.tanh, 2)
     report = init_(torch.compile(net, backend="eager"), "critical", torch.randn(4, 96))
     assert report["layers.1.weight"].why == "critical for tanh"
+
+
+def test_what_a_batch_does_not_reach_goes_by_the_order_of_modules() -> None:
+    @dataclasses.dataclass
+    class Output:
+        logits: Tensor
+
+    class Part(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.used = mlp(torch.tanh, 2)
+            self.spare = nn.Sequential(nn.Linear(9, 9), nn.ReLU(), nn.Linear(9, 9), nn.ReLU(), nn.Linear(9, 9))
+
+        def forward(self, x: Tensor) -> Output:
+            return Output(self.used(x))
+
+    report = init_(Part(), "critical", torch.randn(4, 96))
+    assert report["used.layers.1.weight"].why == "critical for tanh"
+    assert report["spare.2.weight"].why == "critical for relu; not seen in the batch: by the order of modules"

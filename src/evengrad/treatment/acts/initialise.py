@@ -132,8 +132,8 @@ def _recurrent(module: nn.Module, change: Change) -> None:
 
 
 def _forget(module: nn.Module, change: Change) -> None:
-    """Set the forget gate's bias; torch adds two, of which the second becomes 0."""
-    if not isinstance(module, nn.LSTM | nn.LSTMCell):
+    """Set the bias of the gate that keeps the state; torch adds two, of which the second becomes 0."""
+    if not isinstance(module, nn.LSTM | nn.LSTMCell | nn.GRU | nn.GRUCell):
         return
     size = _hidden_size(module)
     for name, parameter in module.named_parameters():

@@ -88,6 +88,8 @@ def init_(
             notes.append("the batch's graph is too large to walk: the order of modules was used")
     if wiring is None:
         wiring = wiring_by_order(model, inventory.all_layers, assumed)
+    elif any(id(leaf) not in wiring.around for layer in inventory.layers for leaf in layer.leaves):
+        wiring = wiring.completed_by(wiring_by_order(model, inventory.all_layers, assumed))
     inventory = with_bare_layers(inventory, wiring.bare, modules)
     with draws.untouched_randomness(), torch.no_grad():
         session = _Session(chosen, inventory, wiring, generator or draws.private_generator(), gain)
@@ -202,8 +204,8 @@ class _Session:
         self._draw_bias(layer, recipe)
         note = note_of_parametrisation(layer.module, layer.attribute)
         why = "; ".join(filter(None, (recipe.why, note)))
-        if around is _UNUSED:
-            why = f"{why}; not used by the batch"
+        if not around.seen:
+            why = f"{why}; not seen in the batch: by the order of modules"
         return Entry(
             layer.name, tuple(before.shape), Action.DRAWN, recipe.distribution.value, recipe.std, recipe.gain,
             recipe.fan, why,

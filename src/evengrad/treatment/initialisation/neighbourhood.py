@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 
 from evengrad.theory.activation import Activation
@@ -55,6 +55,7 @@ class Neighbourhood:
         branch: Its residual branch, if it stands in one.
         is_head: Whether no layer comes after it.
         known: Whether this was seen in a batch or follows from the structure, rather than assumed.
+        seen: Whether the batch showed it, where there was one.
     """
 
     before: Side
@@ -66,6 +67,7 @@ class Neighbourhood:
     branch: Branch | None = None
     is_head: bool = False
     known: bool = True
+    seen: bool = True
 
 
 @dataclass(frozen=True)
@@ -85,3 +87,8 @@ class Wiring:
     bare: tuple[Layer, ...] = ()
     squares: Mapping[int, float] = field(default_factory=dict)
     lengths: Mapping[int, int] = field(default_factory=dict)
+
+    def completed_by(self, other: Wiring) -> Wiring:
+        """Return the wiring with the neighbourhoods of another for the layers that this one has not seen."""
+        missing = {leaf: replace(found, seen=False) for leaf, found in other.around.items() if leaf not in self.around}
+        return replace(self, around={**self.around, **missing})
