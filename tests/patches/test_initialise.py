@@ -182,6 +182,26 @@ def test_forget_gates_are_shifted_as_a_whole() -> None:
         torch.testing.assert_close(total[8:16], torch.full((8,), 2.0))
 
 
+def test_update_gates_of_a_gru_are_shifted_as_forget_gates_are() -> None:
+    model = model_of(written(RECURRENT.replace("LSTM", "GRU"), change(Act.INITIALISE, method="forget-bias", bias=2.0)))
+    assert isinstance(model, nn.GRU)
+    state, new = torch.ones(2, 1, 8), torch.zeros(1, 1, 4)
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if "weight" in name:
+                parameter.zero_()
+        kept = model(new, state)[1]
+    assert kept.mean().item() == pytest.approx(torch.sigmoid(torch.tensor(2.0)).item(), abs=0.1)
+
+
+def test_input_matrices_of_a_recurrence_take_their_own_gain() -> None:
+    settings = {"method": "recurrent", "input_gain": 0.1}
+    model = model_of(written(RECURRENT.replace("LSTM", "RNN"), change(Act.INITIALISE, **settings)))
+    bound = 0.1 * (6 / (4 + 8)) ** 0.5
+    largest = model.get_parameter("weight_ih_l0").abs().max().item()
+    assert 0.8 * bound < largest <= bound
+
+
 def test_recurrent_matrices_are_orthogonal_gate_by_gate() -> None:
     model = model_of(written(RECURRENT, change(Act.INITIALISE, method="recurrent")))
     for gate in model.get_parameter("weight_hh_l1").split(8):

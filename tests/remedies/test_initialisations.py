@@ -133,8 +133,28 @@ def test_forget_gates_are_opened_for_the_length_of_the_sequences() -> None:
     assert long.modules == ("rnn",)
 
 
-@pytest.mark.parametrize("trace", [recurrent("GRU"), recurrent("RNN"), recurrent("LSTM", length=5), net("Tanh")])
-def test_forget_bias_needs_a_forget_gate_and_a_memory(trace) -> None:
+def test_the_update_gate_of_a_gru_keeps_its_state_as_a_forget_gate_does() -> None:
+    long, _ = proposed("forget-bias", recurrent("GRU", length=60), IN_TIME)
+    assert long.number("bias") == pytest.approx(math.log(60), rel=0.02)
+
+
+def test_inputs_of_a_recurrence_that_forgets_nothing_shrink_with_the_root_of_its_length() -> None:
+    (drawn,) = proposed("orthogonal-init", recurrent("RNN", length=100), IN_TIME)
+    assert drawn.number("input_gain") == pytest.approx(0.1)
+
+
+@pytest.mark.parametrize(
+    "trace", [recurrent("GRU", length=100), recurrent("LSTM", length=100), recurrent("RNN", length=5)]
+)
+def test_inputs_stay_as_they_are_where_gates_hold_them_back_or_the_sequence_is_short(trace) -> None:
+    (drawn,) = proposed("orthogonal-init", trace, IN_TIME)
+    assert "input_gain" not in dict(drawn.settings)
+
+
+@pytest.mark.parametrize(
+    "trace", [recurrent("RNN"), recurrent("LSTM", length=5), recurrent("GRU", length=5), net("Tanh")]
+)
+def test_forget_bias_needs_a_gate_that_keeps_the_state_and_a_memory(trace) -> None:
     assert proposed("forget-bias", trace, IN_TIME) == ()
 
 

@@ -24,10 +24,11 @@ class Draw:
     slope: float
     bias: float
     nn: str
+    input_gain: float = math.nan
 
     @property
     def _gain(self) -> str:
-        return "" if math.isnan(self.gain) or self.gain == 1.0 else f", gain={number(self.gain)}"
+        return _gain(self.gain)
 
     def weight(self, tensor: str, owner: str) -> list[str]:
         """Return the lines that draw one weight matrix or kernel of a layer.
@@ -110,15 +111,20 @@ class Draw:
             f"        for gate in weight.data.split({owner}.hidden_size):",
             f"            {init}.orthogonal_(gate{self._gain})",
             '    elif "weight_ih" in name:',
-            f"        {init}.xavier_uniform_(weight)",
+            f"        {init}.xavier_uniform_(weight{_gain(self.input_gain)})",
             '    elif "bias" in name:',
             f"        {init}.zeros_(weight)",
         ]
 
 
+def _gain(value: float) -> str:
+    return "" if math.isnan(value) or value == 1.0 else f", gain={number(value)}"
+
+
 def draw_of(change: Change, nn: str) -> Draw:
     """Return how a change draws weights."""
-    return Draw(change.word("method", "he"), change.number("gain"), change.number("slope"), change.number("bias"), nn)
+    gain, slope, bias, into = map(change.number, ("gain", "slope", "bias", "input_gain"))
+    return Draw(change.word("method", "he"), gain, slope, bias, nn, input_gain=into)
 
 
 def kinds_of(facts: Facts, wanted: tuple[str, ...], default: tuple[str, ...]) -> tuple[str, ...]:

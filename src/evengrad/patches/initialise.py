@@ -15,13 +15,15 @@ Settings:
           divided by the standard deviation of its layer's output until that is 1 (within ``tolerance``, at most 10
           times). Without a batch that is sure to be the model's input it is refused.
         - ``recurrent``: recurrent matrices (``weight_hh*`` of nn.RNN, LSTM, GRU and their cells, per gate; or the
-          layers that ``modules`` names) by ``nn.init.orthogonal_(gain=gain)``; ``weight_ih*`` by ``xavier_uniform_``.
-        - ``forget-bias``: forget gates of LSTMs get ``bias`` (1 unless given) in all: ``bias_ih`` has it,
-          ``bias_hh`` 0. Weights stay.
+          layers that ``modules`` names) by ``nn.init.orthogonal_(gain=gain)``; ``weight_ih*`` by
+          ``xavier_uniform_(gain=input_gain)``.
+        - ``forget-bias``: forget gates of LSTMs, and update gates of GRUs, get ``bias`` (1 unless given) in all:
+          ``bias_ih`` has it, ``bias_hh`` 0. Weights stay.
         - ``residual``: the weights of ``modules`` (the last layer of each residual branch) are multiplied by ``gain``
           (0 unless given, which is written as ``nn.init.zeros_``; their biases too).
         - ``bias``: the biases of ``modules`` are set to ``bias`` (0 unless given); weights stay.
     gain: factor on the standard deviation, "1".
+    input_gain: of ``recurrent``, factor on the input matrices, "1"; 1 unless given.
     slope: negative slope of the leaky ReLU that ``he`` is for, "1".
     bias: standard deviation of biases (``critical``), or their value (``forget-bias``, ``bias``), in h.
     tolerance: of ``lsuv``, "1"; 0.1 unless given.
@@ -123,6 +125,7 @@ def _before(job: Job, maker: Maker, done: set[str]) -> Iterator[Edit]:
         )
     nn, needed = torch_name(maker.source, "torch.nn", maker.call)
     draw = draw_of(job.change, nn)
+    _refuse_short(job, maker, draw)
     if job.change.modules and not _whole(job):
         lines = _named(job, maker, draw, done)
     else:
@@ -134,6 +137,16 @@ def _before(job: Job, maker: Maker, done: set[str]) -> Iterator[Edit]:
     if lines:
         yield before(maker.source, statement, lines)
         yield from needed
+
+
+def _refuse_short(job: Job, maker: Maker, draw: Draw) -> None:
+    """Raise where torch has no orthogonal matrices in the number format of the weights."""
+    formats = {info.dtype for info in job.facts.parameters}
+    if draw.method in {"orthogonal", "delta-orthogonal", "lsuv", "recurrent"} and formats & {"float16", "bfloat16"}:
+        where = job.where(maker.source, maker.line)
+        raise PatchError(
+            f"initialise the weights ({draw.method}) before they are converted to a short format, above {where}"
+        )
 
 
 def _whole(job: Job) -> bool:
@@ -157,8 +170,9 @@ def _everything(job: Job, source: Source, draw: Draw, model: str) -> list[str]:
     """Return the lines that draw every layer of a model."""
     name = fresh(source, ["module", "m", "layer"])
     if draw.method in _RECURRENT_METHODS:
-        default = ("LSTM",) if draw.method == "forget-bias" else ("RNN", "LSTM", "GRU")
-        wanted = tuple(kind for kind in RECURRENT if "LSTM" in kind) if draw.method == "forget-bias" else RECURRENT
+        gates = draw.method == "forget-bias"
+        default = ("LSTM", "GRU") if gates else ("RNN", "LSTM", "GRU")
+        wanted = tuple(kind for kind in RECURRENT if "RNN" not in kind) if gates else RECURRENT
         kinds, lines = kinds_of(job.facts, wanted, default), draw.recurrent(name)
     else:
         kinds = kinds_of(job.facts, WEIGHTED, ("Linear", "Conv1d", "Conv2d", "Conv3d"))

@@ -80,8 +80,13 @@ def recurrent_modules(trace: Trace) -> tuple[str, ...]:
 
 
 def gated_modules(trace: Trace) -> tuple[str, ...]:
-    """Return the LSTMs, which have a forget gate."""
-    return tuple(info.name for info in trace.modules if info.kind.removesuffix("Cell") == "LSTM")
+    """Return the recurrent layers with a gate that keeps the state: the LSTM's forget gate, the GRU's update gate."""
+    return tuple(info.name for info in trace.modules if info.kind.removesuffix("Cell") in ("LSTM", "GRU"))
+
+
+def plain_recurrent_modules(trace: Trace) -> tuple[str, ...]:
+    """Return the recurrent layers without gates, whose state adds up what comes in."""
+    return tuple(info.name for info in trace.modules if info.kind.removesuffix("Cell") == "RNN")
 
 
 def reused_layers(trace: Trace) -> tuple[str, ...]:

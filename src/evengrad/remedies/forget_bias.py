@@ -17,18 +17,18 @@ from evengrad.rules._words import number
 
 @dataclass(frozen=True)
 class ForgetBias(AbstractRemedy):
-    """Start the forget gates of LSTMs open, for as long as the sequences are.
+    """Start the gates that keep the state open, for as long as the sequences are.
 
     What it changes:
-        The biases of the forget gates before the first step.
+        The biases of the forget gates of LSTMs, and of the update gates of GRUs, before the first step.
 
     Why it helps:
         The state is multiplied by the gate at every step. At PyTorch's bias of 0 that is 1/2: after 100 steps 1e-30
         is left of the state and of its gradient. A bias of ln T keeps both for about T steps.
 
     When not to:
-        Where the task needs a short memory: an open gate forgets slowly. Layers without a forget gate (RNN, GRU) have
-        none.
+        Where the task needs a short memory: an open gate forgets slowly. Layers without such a gate (RNN)
+        have none.
 
     Settings:
         shortest: time steps, "1", from which it is proposed. Own choice: 6.
@@ -36,7 +36,9 @@ class ForgetBias(AbstractRemedy):
 
     Source:
         Gers, Schmidhuber and Cummins 2000; Jozefowicz, Zaremba and Sutskever, ICML 2015; Tallec and Ollivier, ICLR
-        2018, section 2 (chrono initialisation: ln of the memory's length).
+        2018, section 2 (chrono initialisation: ln of the memory's length). Own measurement, the first of 60 inputs to
+        be remembered among noise, 300 steps, three seeds (a guess costs 0.69): LSTM 0.02 to 0.08 with ln T, 0.69 with
+        1; GRU 0.51 to 0.59 and falling with ln T, 0.69 with half of it.
     """
 
     shortest: int = 6

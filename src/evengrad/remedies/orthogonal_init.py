@@ -16,8 +16,10 @@ from evengrad.remedies._facts import (
     depth,
     longest_sequence,
     main_activation,
+    plain_recurrent_modules,
     recurrent_modules,
     reused_layers,
+    rounded,
 )
 from evengrad.remedies._init import can_draw, scale_repairs, stuck_parameters
 from evengrad.remedies._structure import DERIVATIVE, IN_TIME, WEIGHT_SCALE
@@ -29,13 +31,16 @@ class OrthogonalInit(AbstractRemedy):
     """Draw weights with orthogonal rows, which neither shrink nor stretch in repeated multiplication.
 
     What it changes:
-        In recurrent nets the recurrent matrices alone (per gate), in feed-forward ones the weights of linear layers
-        and convolutions, before the first step; biases of what is drawn become 0.
+        In recurrent nets the recurrent matrices (per gate), and the input matrices to a size that fits the length of
+        the sequences; in feed-forward ones the weights of linear layers and convolutions, before the first step; biases
+        of what is drawn become 0.
 
     Why it helps:
         All singular values are equal, so that a product of many such matrices has no direction in which it explodes
         and none in which it vanishes. A random matrix of the right variance has both, and time steps multiply the
-        same one again and again.
+        same one again and again. A state that nothing shrinks adds up what comes in: after T steps its variance is T
+        times that of one step, and tanh saturates, which ends the gradient all the same. Input matrices of gain
+        1/sqrt(T) keep the sum at the size of one input.
 
     When not to:
         With ReLU across depth it only halves the spread of the gradient, while a wrong scale stays wrong: He is what
@@ -47,14 +52,20 @@ class OrthogonalInit(AbstractRemedy):
             there.
         gain: factor, "1". Saxe et al. 2014: 1 for linear and tanh nets; for ReLU the square root of 2.
 
+        shortest: time steps, "1", from which the input matrices are scaled. Own choice: 10.
+
     Source:
         Saxe, McClelland and Ganguli, ICLR 2014; Pennington, Schoenholz and Ganguli, NeurIPS 2017; Le, Jaitly and
         Hinton 2015 (recurrent ReLU). Own measurement: a ReLU recurrence with gain 1.75 over 100 steps went from a
-        loss of 3e5 to 0.011 with it and clipping, and to 0.051 with clipping alone.
+        loss of 3e5 to 0.011 with it and clipping, and to 0.051 with clipping alone. 1/sqrt(T) follows from the sum of T
+        independent terms; a tanh recurrence that had to remember its first input among noise ended, over three seeds,
+        at losses of 0.70, 0.69 and 0.70 (60 steps) and 0.70, 0.70, 0.70 (150 steps) with input gain 1, which is a
+        guess, and at 0.001 to 0.006 with 1/sqrt(T).
     """
 
     deep: int = 10
     gain: float = 1.0
+    shortest: int = 10
 
     act: ClassVar[Act] = Act.INITIALISE
     risk: ClassVar[Risk] = Risk.INITIALISATION
@@ -63,6 +74,8 @@ class OrthogonalInit(AbstractRemedy):
     place: ClassVar[int] = 18
     messages: ClassVar[Mapping[str, str]] = {
         "why-time": "neither shrinks nor stretches in {steps} time steps of repeated multiplication",
+        "why-sum": "neither shrinks nor stretches in {steps} time steps of repeated multiplication; inputs at {gain} "
+        "of their usual size, so that their sum over all steps stays where tanh has a slope",
         "why-depth": "all singular values are {gain}: {layers} layers in a row have no direction that explodes",
     }
 
@@ -71,7 +84,13 @@ class OrthogonalInit(AbstractRemedy):
         layers = recurrent_modules(trace) + reused_layers(trace)
         in_time = finding is None or (finding.cause is not None and finding.cause.kind is CauseKind.RECURRENT_JACOBIAN)
         if in_time and layers:
-            return (self.change(modules=layers, method="recurrent", gain=self.gain),)
+            steps = longest_sequence(trace)
+            fades = finding is None or finding.rule == "vanishing-gradient"
+            adds_up = fades and plain_recurrent_modules(trace) == layers and steps >= self.shortest
+            if not adds_up:
+                return (self.change(modules=layers, method="recurrent", gain=self.gain),)
+            into = rounded(steps**-0.5)
+            return (self.change(modules=layers, method="recurrent", gain=self.gain, input_gain=into),)
         if in_time and finding is not None:
             return ()
         return self._across_depth(trace, finding)
@@ -89,7 +108,12 @@ class OrthogonalInit(AbstractRemedy):
     def why(self, change: Change, trace: Trace, finding: Finding | None = None) -> Advice:
         """Return the reason."""
         if change.word("method") == "recurrent":
-            return self.say("why-time", steps=str(longest_sequence(trace) or "all"))
+            steps, into = str(longest_sequence(trace) or "all"), change.number("input_gain", 1.0)
+            return (
+                self.say("why-time", steps=steps)
+                if into == 1.0
+                else self.say("why-sum", steps=steps, gain=number(into))
+            )
         return self.say("why-depth", gain=number(change.number("gain")), layers=str(depth(trace)))
 
 
