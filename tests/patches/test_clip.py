@@ -244,6 +244,10 @@ def test_an_infinite_bound_takes_the_clip_away() -> None:
     ("script", "instruction"),
     [
         ("from lightning import Trainer\nTrainer(max_epochs=3).fit(model)\n", "give it gradient_clip_val=0.5"),
+        (
+            "import torch\ne = N(9, sparse=True)\no = torch.optim.SGD(p)\no.step()\n",
+            "take sparse=True away there first",
+        ),
         ("for p in params:\n    p.data -= 0.1 * p.grad\n", r"call torch.nn.utils.clip_grad_norm_\(parameters, 0.5\)"),
         (
             "import torch\no = torch.optim.SGD(p, 1)\nl.backward()\nc(p, 1)\nclip_grad_norm_(p)\no.step()\n",
@@ -254,3 +258,8 @@ def test_an_infinite_bound_takes_the_clip_away() -> None:
 def test_without_a_place_for_it_the_user_is_told_what_to_write(script: str, instruction: str) -> None:
     with pytest.raises(PatchError, match=instruction):
         written(script, change(Act.CLIP, kind="norm", threshold=0.5))
+
+
+def test_adaptive_clipping_knows_kernels() -> None:
+    script = PLAIN.replace("nn.Linear(3, 2)", "nn.Sequential(nn.Conv1d(4, 4, 2), nn.Linear(2, 1))")
+    ran(written(script, change(Act.CLIP, kind="adaptive", threshold=0.01)))

@@ -129,6 +129,13 @@ def test_data_that_cannot_be_found_are_told(settings: dict[str, str | float], in
         written(script, change(Act.SCALE, **settings))
 
 
+def test_classes_are_not_scaled() -> None:
+    script = TRAIN.format(model="Net()").replace("F.mse_loss", "criterion")
+    script = script.replace("X, y = data()", "criterion = nn.CrossEntropyLoss()\nX, y = data()")
+    with pytest.raises(PatchError, match="the targets are classes, which have no unit"):
+        written(script, change(Act.SCALE, what="target", mean=0.0, std=2.0))
+
+
 HEAD = "import torch\nimport torch.nn.functional as F\nx = torch.zeros(2, 3, requires_grad=True)\n"
 
 

@@ -180,7 +180,7 @@ def test_a_plain_list_of_layers_is_registered() -> None:
         (
             net("h = self.encoder(x.detach()).detach() + self.encoder(x).data"),
             "detached",
-            "one of these keeps the gradient from encoder: train.py:11, train.py:11",
+            "one of train.py:11, train.py:11 keeps the gradient from encoder; take it away",
         ),
         (net(), "detached", "look between encoder and the loss for what cuts the gradient"),
         (net(), "cosmic-rays", "'cosmic-rays' is no cut known here"),

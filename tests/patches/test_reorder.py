@@ -143,6 +143,11 @@ def test_the_file_keeps_its_line_ends_and_indentation(end: str, indent: str) -> 
         ("clip-after-step", loop("loss.backward()", "opt.step()"), "move the clip to between backward and step"),
         ("step-without-backward", loop("f(x)", "opt.step()"), "call backward on the loss before the step"),
         ("clip-before-unscale", loop("l.backward()", "clip_grad_norm_(p, 1)", "opt.step()"), "scaler.unscale_"),
+        (
+            "clip-before-unscale",
+            loop("s.scale(l).backward()", "s.unscale_(opt)", "clip_grad_norm_(p, 1)", "s.step(opt)"),
+            "scaler.unscale_",
+        ),
         ("zero-grad-missing", "for p in ps:\n    p.data -= p.grad\n", "no call of an optimizer's"),
     ],
 )

@@ -8,8 +8,10 @@ import pytest
 import torch
 from torch import nn
 
+from evengrad.core.info import ModuleInfo
 from evengrad.core.plan import Act
 from evengrad.errors import PatchError
+from evengrad.patches import Facts
 from tests.patches.written import assert_written, change, ran, watched, written
 
 TAIL = """
@@ -29,7 +31,7 @@ class Net(nn.Module):
     def __init__(self, width=16):
         super().__init__()
         self.inp = nn.Linear(8, width)
-        self.hidden = nn.ModuleList([nn.Linear(width, width) for _ in range(3)])
+        self.hidden = nn.ModuleList([nn.Linear(width, width) for i in range(3)])
         self.out = nn.Linear(width, 1)
 
     def forward(self, x):
@@ -76,10 +78,10 @@ def test_layers_kept_as_attributes_and_in_lists_are_normalised_in_place(tmp_path
         change(Act.NORMALISE, kind="layer"),
         """
         -        self.inp = nn.Linear(8, width)
-        -        self.hidden = nn.ModuleList([nn.Linear(width, width) for _ in range(3)])
+        -        self.hidden = nn.ModuleList([nn.Linear(width, width) for i in range(3)])
         +        self.inp = nn.Sequential(nn.Linear(8, width), nn.LayerNorm(width))
-        +        self.hidden = nn.ModuleList([nn.Sequential(nn.Linear(width, width), nn.LayerNorm(width)) for _ in range(3)])
-        """,
+        +        self.hidden = nn.ModuleList([nn.Sequential(nn.Linear(width, width), NORM) for i in range(3)])
+        """.replace("NORM", "nn.LayerNorm(width)"),
         *watched(tmp_path, ATTRIBUTES),
     )
     assert sum(isinstance(module, nn.LayerNorm) for module in model_of(script).modules()) == 4
@@ -232,3 +234,18 @@ def test_without_a_run_nothing_is_known_of_layers() -> None:
         written(ATTRIBUTES, change(Act.NORMALISE, kind="layer"))
     with pytest.raises(PatchError, match="no layer has as many inputs as outputs"):
         written(ATTRIBUTES, change(Act.SKIP))
+
+
+def test_a_layer_that_a_loop_initialises_is_told(tmp_path: Path) -> None:
+    loop = "        for layer in (self.inp, self.out):\n            nn.init.zeros_(layer.bias)\n\n    def forward"
+    script = ATTRIBUTES.replace("    def forward", loop)
+    facts, path = watched(tmp_path, script)
+    with pytest.raises(PatchError, match=r"line \d+ uses layer.bias"):
+        written(script, change(Act.NORMALISE, modules=("inp",), kind="layer"), facts, path)
+
+
+def test_sequences_get_no_batch_norm(tmp_path: Path) -> None:
+    facts, path = watched(tmp_path, ATTRIBUTES)
+    embedded = Facts(modules=(*facts.modules, ModuleInfo("emb", "Embedding")), layers=facts.layers)
+    with pytest.raises(PatchError, match="a net with Embedding, whose outputs are sequences; use a LayerNorm"):
+        written(ATTRIBUTES, change(Act.NORMALISE, modules=("inp",), kind="batch"), embedded, path)

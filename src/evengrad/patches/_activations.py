@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 import libcst as cst
 
@@ -61,6 +62,10 @@ ACTIVATIONS = {
     "sign": Activation("", "", "sign", "Sign"),
     "threshold": Activation("Threshold", "threshold", "", "Threshold", True),
 }
+_MEANINGS = {
+    **{f"torch.nn.{a.module}": ("class", key) for key, a in ACTIVATIONS.items() if a.module},
+    **{name: ("callable", key) for key, a in ACTIVATIONS.items() for name in a.functions},
+}
 _LAYERS_WITH_NAMES = {
     "torch.nn.RNN": "nonlinearity",
     "torch.nn.RNNCell": "nonlinearity",
@@ -92,19 +97,16 @@ class Use:
 
 def identify(source: Source, node: cst.CSTNode) -> tuple[str, str] | None:
     """Return ``(kind, id)`` of the class or function that a name stands for, or None."""
-    name = source.resolve(node)
-    if name is None:
-        return None
-    for key, activation in ACTIVATIONS.items():
-        if activation.module and name == f"torch.nn.{activation.module}":
-            return "class", key
-        if name in activation.functions:
-            return "callable", key
-    return None
+    return _MEANINGS.get(source.resolve(node) or "")
 
 
-def uses(source: Source) -> Iterator[Use]:
-    """Yield the activations of a file in the order in which Python evaluates nested calls: inner ones first."""
+@lru_cache(maxsize=16)
+def uses(source: Source) -> tuple[Use, ...]:
+    """Return the activations of a file in the order in which Python evaluates nested calls: inner ones first."""
+    return tuple(_uses(source))
+
+
+def _uses(source: Source) -> Iterator[Use]:
     for node in _inner_first(source.module):
         if isinstance(node, cst.Call):
             yield from _use_of_call(source, node)

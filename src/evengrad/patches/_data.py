@@ -52,6 +52,8 @@ def loss_calls(job: Job) -> list[LossCall]:
             made = assignments(source, value.value, source.function(backward))
             last = [a for a in made if source.span(a)[0] < source.span(backward)[0]][-1:]
             candidates = [c for a in last if a.value is not None for c in _calls_in(source, a.value)]
+        if any(_classifies(source, call) for call in candidates):
+            raise PatchError("the targets are classes, which have no unit; leave them as they are")
         if len(candidates) == 1:
             found.append(LossCall(source, candidates[0], candidates[0].args[1].value))
     if not found:
@@ -59,6 +61,14 @@ def loss_calls(job: Job) -> list[LossCall]:
             "the loss is not one call with a prediction and a target; bring the target into units of order one by hand"
         )
     return list({id(loss.call): loss for loss in found}.values())
+
+
+def _classifies(source: Source, call: cst.Call) -> bool:
+    """Return whether a loss takes classes or probabilities: by its name, or by what it was made as."""
+    made = [a.value for f in (None, source.function(call)) for a in assignments(source, source.code(call.func), f)]
+    texts = [source.code(call.func), *(source.code(value) for value in made if value is not None)]
+    words = ("crossentropy", "nll", "bce", "ctc")
+    return any(word in text.lower().replace("_", "") for text in texts for word in words)
 
 
 def _calls_in(source: Source, value: cst.BaseExpression) -> list[cst.Call]:

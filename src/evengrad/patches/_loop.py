@@ -274,3 +274,12 @@ def last_of_step(step: Step) -> cst.BaseSmallStatement:
     same = [c for c in updates if isinstance(c.func, cst.Attribute) and source.code(c.func.value) == step.scaler]
     later = [small for c in same if (small := source.small(c)) and source.span(c)[0] > source.span(step.call)[0]]
     return later[0] if later else step.statement
+
+
+def refuse_sparse(job: Job) -> None:
+    """Raise if an embedding gives sparse gradients, which torch neither clips nor adds to dense ones."""
+    for source in job.sources:
+        for arg in source.all(cst.Arg):
+            if arg.keyword is not None and arg.keyword.value == "sparse" and source.code(arg.value) == "True":
+                where = job.where(source, source.line(arg))
+                raise PatchError(f"gradients of the layer at {where} are sparse; take sparse=True away there first")

@@ -154,7 +154,10 @@ class Source:
         if dotted is None:
             return None
         first, _, rest = dotted.partition(".")
-        imports = self.visible(node)
+        imports = [found for found in self.imports if found.name in {first, "*"}]
+        if any(found.inside is not None for found in imports):
+            visible = self.visible(node)
+            imports = [found for found in imports if found in visible]
         for found in imports:
             if found.name == first:
                 return canonical(f"{found.target}.{rest}" if rest else found.target)

@@ -33,6 +33,7 @@ from evengrad.patches._loop import (
     chosen_steps,
     method_calls,
     parameters_expression,
+    refuse_sparse,
     steps,
 )
 from evengrad.patches._names import argument, fresh
@@ -47,10 +48,9 @@ _ADAPTIVE = (
     '    """Scale down the gradient of each unit to at most ``clipping`` times the norm of its weights."""',
     "    weights = [p for p in parameters if p.grad is not None and p.ndim > 1]",
     "    for p in weights[:-1]:",
-    "        axes = tuple(range(1, p.ndim))",
-    "        bound = clipping * p.detach().norm(dim=axes, keepdim=True).clamp_min(1e-3)",
-    "        norm = p.grad.norm(dim=axes, keepdim=True).clamp_min(1e-6)",
-    "        p.grad.mul_((bound / norm).clamp_max(1.0))",
+    "        bound = clipping * p.detach().flatten(1).norm(dim=1).clamp_min(1e-3)",
+    "        scale = (bound / p.grad.flatten(1).norm(dim=1).clamp_min(1e-6)).clamp_max(1.0)",
+    "        p.grad.mul_(scale.view(-1, *[1] * (p.ndim - 1)))",
 )
 
 
@@ -62,6 +62,7 @@ class Clip(AbstractPatch):
         """Give the clips that are there the threshold, or put one before each step that is meant."""
         if not steps(job):
             _instruct(job)
+        refuse_sparse(job)
         edits: list[tuple[Source, Edit]] = []
         for step in chosen_steps(job):
             edits += [(step.source, edit) for edit in _clip(job, step)]

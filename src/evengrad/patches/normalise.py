@@ -26,6 +26,7 @@ from evengrad.patches._source import Source
 from evengrad.patches._tree import SourceTree
 
 _LAYER = {"Linear": "LayerNorm({outputs})"}
+_SEQUENCES = {"Embedding", "MultiheadAttention", "TransformerEncoderLayer", "RNN", "LSTM", "GRU"}
 _ATTRIBUTES = ("weight", "bias", "in_features", "out_features", "in_channels", "out_channels", "kernel_size")
 
 
@@ -59,6 +60,11 @@ def _normalised(job: Job, found: Made, action: str) -> Iterator[Edit]:
     where = job.where(source, source.line(call))
     if number is None or "Transpose" in found.kind:
         raise PatchError(f"{action} the layer made at {where}")
+    sequences = sorted({info.kind for info in job.facts.modules} & _SEQUENCES)
+    if job.change.word("kind") == "batch" and found.kind == "Linear" and sequences:
+        raise PatchError(
+            f"{where} makes a layer of a net with {sequences[0]}, whose outputs are sequences; use a LayerNorm"
+        )
     template = _norm(job, found).format(outputs=number)
     name, needed = torch_name(source, f"torch.nn.{template.partition('(')[0]}", call)
     norm = f"{name}({template.partition('(')[2]}"
@@ -81,8 +87,10 @@ def _refuse_attributes(job: Job, found: Made, action: str) -> None:
     """Raise if the source uses attributes of the layer that a Sequential lacks."""
     source = found.source
     targets = own_targets(source, found.call)
+    loops = [loop for loop in source.all(cst.For) if any(target in source.code(loop.iter) for target in targets)]
+    names = {*targets, *(source.code(loop.target) for loop in loops)}
     for node in source.all(cst.Attribute):
-        if node.attr.value in _ATTRIBUTES and source.code(node.value) in targets:
+        if node.attr.value in _ATTRIBUTES and source.code(node.value) in names:
             where = job.where(source, source.line(found.call))
             raise PatchError(
                 f"{action} `{found.layers[0].name}` (made at {where}) in forward, as an attribute of its own: "

@@ -43,6 +43,7 @@ _ARGUMENTS = {
     "Adadelta": ("params", "lr", "rho", "eps", "weight_decay", *_COMMON, "capturable"),
     "ASGD": ("params", "lr", "lambd", "alpha", "t0", "weight_decay", *_COMMON, "capturable"),
     "Rprop": ("params", "lr", "etas", "step_sizes", *_COMMON, "capturable"),
+    "SparseAdam": ("params", "lr", "betas", "eps", "maximize"),
     "LBFGS": ("params", "lr", "max_iter", "max_eval", "tolerance_grad", "tolerance_change", "history_size"),
 }
 _OWN_RATE = ("OneCycleLR", "CyclicLR")
@@ -198,7 +199,7 @@ class _Call:
 
     def _new_class(self) -> Iterator[Edit]:
         """Yield the edits of the class and of the arguments that it lacks."""
-        if self._new_kind not in _ARGUMENTS:
+        if self._new_kind not in _ARGUMENTS or self._kind == "SparseAdam":
             raise PatchError(f"use {self._new_kind} in place of {self._kind} at {self._where()}")
         expression, needed = torch_name(self._source, f"torch.optim.{self._new_kind}", self._call)
         func = self._call.func

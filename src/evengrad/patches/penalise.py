@@ -19,7 +19,14 @@ import libcst as cst
 from evengrad.errors import PatchError
 from evengrad.patches._base import AbstractPatch, Job
 from evengrad.patches._edit import Edit, around
-from evengrad.patches._loop import Step, accumulates, backward_before, chosen_steps, parameters_expression
+from evengrad.patches._loop import (
+    Step,
+    accumulates,
+    backward_before,
+    chosen_steps,
+    parameters_expression,
+    refuse_sparse,
+)
 from evengrad.patches._source import Source
 from evengrad.patches._tree import SourceTree
 from evengrad.patches._words import number
@@ -31,6 +38,7 @@ class Penalise(AbstractPatch):
 
     def write(self, job: Job) -> SourceTree:
         """Add the penalty to the loss of each step that is meant."""
+        refuse_sparse(job)
         found = chosen_steps(job)
         makers = {id(step.maker.call) for step in found if step.maker is not None}
         if len(makers) > 1 and not job.change.lines:

@@ -56,12 +56,12 @@ class Reconnect(AbstractPatch):
             cuts = _FINDERS[kind](job)
             if len(cuts) > 1 and kind != "frozen":
                 places = ", ".join(job.where(cut.source, cut.source.line(cut.node)) for cut in cuts)
-                raise PatchError(f"one of these keeps the gradient from {who}: {places}; take it away")
+                raise PatchError(f"one of {places} keeps the gradient from {who}; take it away")
             if cuts:
                 return job.edited((cut.source, edit) for cut in cuts for edit in cut.edits)
         raise PatchError(
-            f"look between {who} and the loss for what cuts the gradient (detach, .item(), .data, no_grad, an operation "
-            "without derivative), and for parameters that the optimizer was not given"
+            f"look between {who} and the loss for what cuts the gradient (detach, .item(), .data, no_grad, an "
+            "operation without derivative), and for parameters that the optimizer was not given"
         )
 
 

@@ -153,9 +153,10 @@ def _unscale_before_clip(job: Job) -> _Edits:
             continue
         clip = next((c for c in found if source.span(c)[0] < source.span(step.call)[0]), found[0])
         small = source.small(clip)
-        if small is None:
+        calls = method_calls(source, "unscale_", source.function(step.call))
+        if small is None or any(source.span(call)[0] < source.span(clip)[0] for call in calls):
             continue
-        for call in method_calls(source, "unscale_", source.function(step.call)):
+        for call in calls:
             late = source.small(call)
             if late is not None and source.span(call)[0] > source.span(clip)[0]:
                 yield source, remove(source, late)

@@ -39,6 +39,10 @@ class Scale(AbstractPatch):
         what, column = job.change.word("what", "input"), job.change.word("per") == "column"
         if what not in {"input", "target"}:
             raise PatchError(f"{what!r} is neither input nor target; scale the data by hand")
+        if what == "input" and {info.kind for info in job.facts.modules} & {"Embedding", "EmbeddingBag"}:
+            raise PatchError(
+                "the model looks its inputs up in an Embedding, so they are indices; scale what else it is given"
+            )
         if column:
             return job.edited(_columns(job, what))
         if what == "target":
