@@ -40,10 +40,15 @@ class Chain:
     @property
     def activation(self) -> Activation:
         """The activation that most layers have."""
-        counts: dict[Activation, int] = {}
-        for layer in self.layers[:-1]:
-            counts[layer.activation] = counts.get(layer.activation, 0) + 1
-        return max(counts, key=lambda activation: counts[activation])
+        return _commonest(self.layers)
+
+
+def _commonest(layers: Sequence[ChainLayer]) -> Activation:
+    """Return the activation of most layers but the last, which has none."""
+    counts: dict[Activation, int] = {}
+    for layer in layers[:-1]:
+        counts[layer.activation] = counts.get(layer.activation, 0) + 1
+    return max(counts, key=lambda activation: counts[activation])
 
 
 def chain_of(probe: Probe) -> Chain | None:
@@ -167,7 +172,7 @@ def predict(chain: Chain) -> tuple[Prediction, dict[str, float]] | None:
     outcome = _propagated(chain.layers, chain.input_square)
     if outcome is None:
         return None
-    return _prediction(chain, chain.layers, outcome), dict(zip(chain.names, outcome.decades, strict=True))
+    return _prediction(chain.layers, outcome), dict(zip(chain.names, outcome.decades, strict=True))
 
 
 def _propagated(layers: Sequence[ChainLayer], input_square: float) -> Propagation | None:
@@ -176,10 +181,10 @@ def _propagated(layers: Sequence[ChainLayer], input_square: float) -> Propagatio
     return propagate(layers, q_0=q_0) if q_0 > _SMALLEST else None
 
 
-def _prediction(chain: Chain, layers: Sequence[ChainLayer], outcome: Propagation) -> Prediction:
+def _prediction(layers: Sequence[ChainLayer], outcome: Propagation) -> Prediction:
     inner = [layer.initialisation for layer in layers[1:]]
     return Prediction(
-        activation=chain.activation.label,
+        activation=_commonest(layers).label,
         layers=len(layers),
         attenuation=outcome.attenuation,
         bias=outcome.band.bias,
@@ -236,5 +241,5 @@ def _proposal(
     if outcome is None:
         return ()
     factor = math.sqrt(initialisation.weight_variance / now) if now > 0 else math.inf
-    expected = _prediction(chain, layers, outcome)
+    expected = _prediction(layers, outcome)
     return (Proposal(method, factor, initialisation.weight_variance, initialisation.bias_variance, expected),)
