@@ -165,6 +165,27 @@ def test_lsuv_brings_every_output_to_unit_variance() -> None:
             assert x.std().item() == pytest.approx(1.0, abs=0.05)
 
 
+def test_data_dependent_scales_bring_every_unit_to_mean_0_and_variance_1() -> None:
+    script = """
+        import torch
+        from torch import nn
+        images = 30 * torch.randn(64, 1, 6, 6) + 5
+        loader = torch.utils.data.DataLoader(torch.utils.data.TensorDataset(images, images), batch_size=16)
+        net = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(64, 3, bias=True))
+        opt = torch.optim.Adam(net.parameters())
+        for image, _ in loader:
+            net(image).sum().backward()
+        """
+    patched = ran(written(script, change(Act.INITIALISE, method="data-dependent")))
+    net, data = patched["net"], patched["images"]
+    assert isinstance(net, nn.Sequential)
+    assert isinstance(data, torch.Tensor)
+    maps, scores = net[0](data), net(data)
+    torch.testing.assert_close(maps.std((0, 2, 3)), torch.ones(4), atol=1e-3, rtol=0)
+    torch.testing.assert_close(maps.mean((0, 2, 3)), torch.zeros(4), atol=1e-4, rtol=0)
+    torch.testing.assert_close(scores.std(0), torch.ones(3), atol=1e-3, rtol=0)
+
+
 RECURRENT = """
 import torch
 from torch import nn

@@ -14,6 +14,8 @@ Settings:
         - ``lsuv``: ``orthogonal``, then, on the first batch and in the order of the forward pass, each weight is
           divided by the standard deviation of its layer's output until that is 1 (within ``tolerance``, at most 10
           times). Without a batch that is sure to be the model's input it is refused.
+        - ``data-dependent``: the script's own weights stay, but each unit's are divided by the standard deviation of
+          its output on that batch, and its bias is shifted so that the mean is 0. It needs the batch as well.
         - ``recurrent``: recurrent matrices (``weight_hh*`` of nn.RNN, LSTM, GRU and their cells, per gate; or the
           layers that ``modules`` names) by ``nn.init.orthogonal_(gain=gain)``; ``weight_ih*`` by
           ``xavier_uniform_(gain=input_gain)``.
@@ -50,10 +52,10 @@ from evengrad.errors import PatchError
 from evengrad.patches._address import expression, for_each, root_of
 from evengrad.patches._base import AbstractPatch, Job
 from evengrad.patches._edit import Edit, before, torch_name
+from evengrad.patches._first_batch import on_first_batch
 from evengrad.patches._init_calls import in_place
 from evengrad.patches._init_lines import RECURRENT, WEIGHTED, Draw, all_biased, draw_of, isinstance_of, kinds_of
 from evengrad.patches._loop import Maker, makers
-from evengrad.patches._lsuv import lsuv
 from evengrad.patches._names import fresh
 from evengrad.patches._source import Source
 from evengrad.patches._tree import SourceTree
@@ -126,14 +128,17 @@ def _before(job: Job, maker: Maker, done: set[str]) -> Iterator[Edit]:
     nn, needed = torch_name(maker.source, "torch.nn", maker.call)
     draw = draw_of(job.change, nn)
     _refuse_short(job, maker, draw)
-    if job.change.modules and not _whole(job):
+    if draw.method == "data-dependent":
+        lines = on_first_batch(job, maker)
+        done.update(job.change.modules)
+    elif job.change.modules and not _whole(job):
         lines = _named(job, maker, draw, done)
     else:
         _refuse_loaded(job, maker)
         lines = [line for model in _models(job, maker) for line in _everything(job, maker.source, draw, model)]
         done.update(job.change.modules if lines else ())
     if draw.method == "lsuv" and lines:
-        lines += lsuv(job, maker)
+        lines += on_first_batch(job, maker)
     if lines:
         yield before(maker.source, statement, lines)
         yield from needed
