@@ -18,6 +18,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from rich.console import Console
@@ -25,6 +26,7 @@ from rich.progress import track
 from rich.table import Table
 
 from benchmarks._repair_cases import cases, fresh, smallest, write_script
+from benchmarks._repair_ways import WAYS, searched
 from benchmarks._results import Figure, append, ratio, share
 from evengrad.cases._base import Case
 from evengrad.core.plan import Risk
@@ -48,6 +50,8 @@ class Repair:
         seconds: Wall time of the fix.
         plain_seconds: Wall time of the plain script.
         findings: Rules that found a fault.
+        nothing: Whether the script reaches the threshold as it is.
+        reseeded: Whether it does so from another seed.
     """
 
     case: str
@@ -60,6 +64,8 @@ class Repair:
     seconds: float
     plain_seconds: float
     findings: tuple[str, ...]
+    nothing: bool
+    reseeded: bool
 
 
 def main() -> None:
@@ -68,11 +74,15 @@ def main() -> None:
     parser.add_argument("--cases", nargs="*", default=None, help="ids of cases; all when left out")
     parser.add_argument("--seeds", type=int, default=1, help="seeds that each case is fixed on")
     parser.add_argument("--unseen", type=int, default=1, help="further seeds that the patched script is run on")
+    parser.add_argument("--way", choices=WAYS, default="evengrad", help="where the plans come from")
     parser.add_argument("--healthy", action="store_true", help="fix the healthy cases instead")
     parser.add_argument("--folder", type=Path, default=Path("/tmp/evengrad-repair"), help="where scripts are written")
     parser.add_argument("--dry", action="store_true", help="do not append to the results file")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
+    # The package may be found by the folder that this is started in; children start elsewhere.
+    paths = [os.path.abspath(path) for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
+    os.environ["PYTHONPATH"] = os.pathsep.join(paths)
 
     known = cases()
     chosen = arguments.cases or [name for name, case in known.items() if (case.fault is None) == arguments.healthy]
@@ -80,21 +90,24 @@ def main() -> None:
     repairs = []
     console = Console(width=None if sys.stdout.isatty() else 160)
     for name, seed in track(jobs, "fixes", console=Console(stderr=True)):
-        repairs.append(repair(name, known[name], seed, arguments.unseen, fresh(arguments.folder / name)))
+        repairs.append(
+            repair(name, known[name], seed, arguments.unseen, folder=fresh(arguments.folder / name), way=arguments.way)
+        )
         print(json.dumps(asdict(repairs[-1])), flush=True)
     console.print(table(repairs, known))
     if not arguments.dry:
-        console.print(f"appended to {append('repair.jsonl', figures(repairs, known, healthy=arguments.healthy))}")
+        made = figures(repairs, known, healthy=arguments.healthy, way=arguments.way)
+        console.print(f"appended to {append('repair.jsonl', made)}")
 
 
-def repair(name: str, case: Case, seed: int, unseen: int, folder: Path) -> Repair:
+def repair(name: str, case: Case, seed: int, unseen: int, *, folder: Path, way: str) -> Repair:
     """Fix a case as a script on one seed, and run what comes out on that seed and further ones."""
     script = write_script(name, folder)
-    plain = _timed([script.name, str(seed)], folder)[1]
-    report = folder / "fix.json"
-    command = ["-m", "evengrad", "fix", "--quiet", "--json", str(report), script.name, str(seed)]
-    seconds = _timed(command, folder)[1]
-    told = json.loads(report.read_text()) if report.exists() else {"fix": {"ending": "failed"}, "findings": []}
+    output, plain = _timed([script.name, str(seed)], folder)
+    other = _timed([script.name, str(seed + 1)], folder)[0]
+    began = time.monotonic()
+    told = _fixed(script, seed) if way == "evengrad" else searched(script, seed, way)
+    seconds = time.monotonic() - began
     fix = told["fix"]
     seeds = [seed, *range(100, 100 + unseen)]
     reached = 0
@@ -111,21 +124,29 @@ def repair(name: str, case: Case, seed: int, unseen: int, folder: Path) -> Repai
         seeds=len(seeds),
         seconds=seconds,
         plain_seconds=plain,
+        nothing=case.trained(_final(output)),
+        reseeded=case.trained(_final(other)),
         findings=tuple(finding["rule"] for finding in told["findings"]),
     )
+
+
+def _fixed(script: Path, seed: int) -> dict[str, Any]:
+    """Return the JSON report of ``evengrad fix`` on a script."""
+    report = script.parent / "fix.json"
+    _timed(["-m", "evengrad", "fix", "--quiet", "--json", str(report), script.name, str(seed)], script.parent)
+    if not report.exists():
+        return {"fix": {"ending": "failed"}, "findings": []}
+    told: dict[str, Any] = json.loads(report.read_text())
+    return told
 
 
 def _timed(command: Sequence[str], folder: Path) -> tuple[str, float]:
     """Run ``python command…`` in a folder; return its stdout and its wall time."""
     began = time.monotonic()
-    # `python -m benchmarks.repair` finds the package by the folder it is started in; its children start elsewhere.
-    paths = [os.path.abspath(path) for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
     try:
         done = subprocess.run(
             [sys.executable, *command],
             cwd=folder,
-            env=environment,
             capture_output=True,
             text=True,
             timeout=_LONGEST,
@@ -142,19 +163,24 @@ def _final(output: str) -> float:
     return dict(finals(output)).get("loss", math.nan)
 
 
-def figures(repairs: Sequence[Repair], known: dict[str, Case], *, healthy: bool) -> list[Figure]:
-    """Return the figures that the project is held to."""
+def figures(repairs: Sequence[Repair], known: dict[str, Case], *, healthy: bool, way: str) -> list[Figure]:
+    """Return the figures that the project is held to, and what they are held against."""
     if healthy:
         return [share("repair.healthy.nothing-to-fix", sum(r.ending == "healthy" for r in repairs), len(repairs))]
     within = [r for r in repairs if smallest(known[r.case]) is not None]
     changed = [r for r in within if r.repaired == r.seeds]
+    found = [share(f"repair.{way}.repaired", len(changed), len(within))]
+    if way != "evengrad":
+        return found
     small = [r for r in changed if Risk(r.risk).rank <= (smallest(known[r.case]) or 0)]
     proven = [r for r in repairs if r.ending == "proven"]
     return [
-        share("repair.sick.repaired", len(changed), len(within)),
-        share("repair.sick.smallest", len(small), len(changed)),
-        share("repair.sick.proven-and-repaired", sum(r.repaired == r.seeds for r in proven), len(proven)),
-        ratio("repair.sick.cost", [r.seconds / r.plain_seconds for r in repairs]),
+        *found,
+        share("repair.evengrad.smallest", len(small), len(changed)),
+        share("repair.evengrad.proven-and-repaired", sum(r.repaired == r.seeds for r in proven), len(proven)),
+        ratio("repair.evengrad.cost", [r.seconds / r.plain_seconds for r in repairs]),
+        share("repair.nothing.repaired", sum(r.nothing for r in within), len(within)),
+        share("repair.another-seed.repaired", sum(r.reseeded for r in within), len(within)),
     ]
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from evengrad.core.finding import Diagnosis, Severity
-from evengrad.core.plan import Plan
+from evengrad.core.plan import Plan, Risk
 from evengrad.core.trace import Trace
 from evengrad.core.trial import ArmResult, Curve, Effect, Instruction, Outcome, Role, Symptom
 from evengrad.errors import PatchError
@@ -21,6 +21,7 @@ from evengrad.trials.symptom import faults_of
 
 logger = logging.getLogger(__name__)
 
+HARM: Final = 0.1  # of the natural logarithm of the late loss by which mending a mistake may raise it; own choice
 # A loss that is lower by less than this shows nothing: paired runs of equal programs differ by as much. Own choice.
 _LEAST_GAIN: Final = 0.02  # of the natural logarithm of the late loss
 
@@ -49,8 +50,20 @@ class Candidate:
 
     @property
     def promising(self) -> bool:
-        """Whether on seed 0 its fault is weaker or gone, and the loss lower."""
+        """Whether on seed 0 its fault is weaker or gone, and the loss lower; or it mends a mistake at no cost."""
+        if self.mends and self.gain > -HARM:
+            return True
         return self.symptom in (Symptom.GONE, Symptom.WEAKER) and self.gain > _LEAST_GAIN
+
+    @property
+    def only_loop(self) -> bool:
+        """Whether all that it changes is a plain mistake in the loop."""
+        return bool(self.plan.changes) and all(change.risk is Risk.LOOP for change in self.plan.changes)
+
+    @property
+    def mends(self) -> bool:
+        """Whether all it does is to put right a plain mistake in the loop, which is gone."""
+        return self.only_loop and self.symptom is Symptom.GONE
 
     @property
     def broken(self) -> bool:
@@ -142,7 +155,8 @@ def pick(candidates: Sequence[Candidate]) -> Candidate | None:
 
     A change counts as working if its fault is gone (or, where that holds for none, weaker) and it wins at least
     ``_SHARE`` of what the best of them wins: a learning rate that takes 5 % off the loss is no repair where another
-    change takes 95 %.
+    change takes 95 %. A mistake in the loop is mended whatever the loss does: clipping at the wrong place costs nothing
+    until the first spike.
     """
     promising = [c for c in candidates if c.promising]
     gone = [c for c in promising if c.symptom is Symptom.GONE]
@@ -150,7 +164,7 @@ def pick(candidates: Sequence[Candidate]) -> Candidate | None:
     if not pool:
         return None
     best = max(c.gain for c in pool)
-    working = [c for c in pool if c.gain >= _SHARE * best or best == math.inf == c.gain]
+    working = [c for c in pool if c.mends or c.gain >= _SHARE * best or best == math.inf == c.gain]
     smallest = min(c.plan.risk for c in working)
     equal = [c for c in working if c.plan.risk == smallest]
     return next(c for c in equal if c.gain >= max(e.gain for e in equal) - _CLEARLY)

@@ -90,4 +90,6 @@ def _clear(looks: Sequence[Sick], settings: Settings) -> bool:
 def _first_fault(diagnosis: Diagnosis) -> tuple[str, Severity, CauseKind | None] | None:
     """Return what is to be repaired first: rule, severity and cause; None when there is no fault."""
     first = next((finding for finding in diagnosis.findings if finding.severity is not Severity.INFO), None)
-    return first and (first.rule, first.severity, first.cause.kind if first.cause is not None else None)
+    if first is None:
+        return None
+    return first.rule, first.severity, first.cause.kind if first.cause is not None else None

@@ -40,7 +40,7 @@ class Job:
         texts: Source to run in place of what the files of these absolute paths hold.
         seed: Which replicate; 0 keeps the script's own seeds.
         watched: Whether evengrad watches; a plain run only has its losses written down.
-        budget: Share of run time that watching may cost.
+        budget: Share of run time that watching may cost; ten times the usual: short runs are to tell as much as long ones.
         isolate: Whether what the program writes is kept from the user's files.
         since: Time before which a file must have been there to count as the user's, in seconds since the epoch.
     """
@@ -50,7 +50,7 @@ class Job:
     texts: Mapping[str, str] = field(default_factory=dict)
     seed: int = 0
     watched: bool = True
-    budget: float = 0.03
+    budget: float = 0.1
     isolate: bool = True
     since: float = 0.0
 

@@ -46,15 +46,10 @@ def late_loss(losses: Sequence[float]) -> float:
 
 
 def losses_of(curve: Curve, trace: Trace | None) -> tuple[float, ...]:
-    """Return a run's losses without the scale that a GradScaler puts on them."""
+    """Return a run's losses; under a GradScaler without its scale, and with those of the steps that it skipped."""
     if trace is None or not len(trace.get(Statistic.LOSS_SCALE)):
         return curve.losses
-    measured = trace.get(Statistic.LOSS)
-    losses = [math.nan] * curve.steps
-    for step, value in zip(measured.steps, measured.values, strict=True):
-        if 0 <= step < len(losses):
-            losses[int(step)] = float(value)
-    return tuple(losses)
+    return tuple(float(value) for value in trace.get(Statistic.LOSS).values)
 
 
 def score(curve: Curve, trace: Trace | None, plan: Plan) -> Score:

@@ -11,7 +11,7 @@ from evengrad.core.plan import Plan
 from evengrad.core.trial import ArmResult, Instruction, Outcome, Role, Symptom
 from evengrad.diagnosis.diagnose import diagnose
 from evengrad.patches._tree import SourceTree
-from evengrad.trials.candidate import Candidate, gain, pick, write_candidates
+from evengrad.trials.candidate import HARM, Candidate, gain, pick, write_candidates
 from evengrad.trials.diagnosing import CONTROL, Sick
 from evengrad.trials.runs import Runs, Wanted
 from evengrad.trials.score import compare, final_scores, late_loss, score
@@ -147,7 +147,7 @@ class Search:
         losses = {id(c): late_loss(c.curves[0].losses) for c in batch}
         ranked = sorted(batch, key=lambda c: losses[id(c)])
         worse = ranked[(len(ranked) + 1) // 2 :]
-        return [c for c in worse if not losses[id(c)] < control or c.broken]
+        return [c for c in worse if (not losses[id(c)] < control and not c.only_loop) or c.broken]
 
     def _assess(self, candidate: Candidate, reached: Reached) -> None:
         """Note what a candidate's run on seed 0 showed."""
@@ -276,7 +276,7 @@ class Search:
             self._judge(candidate, reached[1::2], reached[0::2])
             if candidate.outcome is not Outcome.NO_EVIDENCE:
                 break
-        return candidate.outcome is Outcome.BETTER
+        return candidate.outcome in (Outcome.BETTER, Outcome.MENDED)
 
     def _judge(self, candidate: Candidate, own: Sequence[Reached], control: Sequence[Reached]) -> None:
         printed = final_scores([r.curve for r in own], [r.curve for r in control])
@@ -288,6 +288,8 @@ class Search:
         candidate.note = ""
         if candidate.outcome is Outcome.BETTER and candidate.symptom not in (Symptom.GONE, Symptom.WEAKER):
             candidate.outcome, candidate.note = Outcome.NO_EVIDENCE, "symptom-there"
+        if candidate.outcome is Outcome.NO_EVIDENCE and candidate.mends and candidate.effect.estimate < HARM:
+            candidate.outcome = Outcome.MENDED
 
     def _try_randoms(self, plans: Sequence[Plan]) -> None:
         """Give random changes what the candidates were given."""
