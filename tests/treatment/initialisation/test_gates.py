@@ -30,6 +30,13 @@ def test_input_matrices_have_the_fan_of_one_gate() -> None:
     assert net.weight_ih_l0.std().item() == pytest.approx(0.1, rel=0.03)
 
 
+def test_a_batch_does_not_rescale_gates() -> None:
+    net = nn.GRU(100, 64)
+    init_(net, "lsuv", 10 * torch.randn(5, 3, 100))
+    for block in net.weight_ih_l0.detach().view(3, 64, 100):
+        assert torch.allclose(block @ block.T, torch.eye(64), atol=1e-4)
+
+
 def test_forget_gate_starts_open() -> None:
     net = nn.LSTM(4, 8)
     init_(net, "recurrent")

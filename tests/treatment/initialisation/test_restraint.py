@@ -83,6 +83,22 @@ def test_zeros_on_purpose_stay() -> None:
     assert net.get_parameter("layers.1.first.weight").any()
 
 
+@pytest.mark.parametrize("method", ["critical", "lsuv", "data-dependent"])
+def test_bias_that_a_head_was_given_on_purpose_stays(method: str) -> None:
+    net, x = mlp(torch.tanh, 2), torch.randn(64, 96)
+    net.head.bias = nn.Parameter(torch.full((10,), 500.0))
+    nn.init.constant_(net.get_parameter("layers.0.bias"), -30.0)  # a fault, not a purpose
+    report = init_(net, method, x)
+    assert net.get_parameter("layers.0.bias").abs().max() < 5
+    with torch.no_grad():
+        output = net(x)
+    assert output.mean().item() == pytest.approx(500, abs=1)
+    assert output.std().item() == pytest.approx(1, abs=0.2) or method == "critical"
+    if method != "data-dependent":
+        assert torch.equal(net.head.bias, torch.full((10,), 500.0))
+        assert "on purpose" in report["head.bias"].why
+
+
 def test_up_projection_of_lora_stays_zero() -> None:
     class Adapted(nn.Module):
         def __init__(self) -> None:

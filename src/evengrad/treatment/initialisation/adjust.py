@@ -72,7 +72,17 @@ def _hook(layer: Layer, kind: Adjustment, done: Adjusted) -> Callable[[nn.Module
     return hook
 
 
-def _adjusted(layer: Layer, output: Tensor, kind: Adjustment, done: Adjusted) -> Tensor:
+def _adjusted(layer: Layer, given: Tensor, kind: Adjustment, done: Adjusted) -> Tensor:
+    bias = layer.module._parameters.get(layer.bias) if layer.bias else None
+    if bias is None or not bool(bias.any()):
+        return _without_bias(layer, given, kind, done)
+    # A head's bias that was set on purpose stays what is added in the end.
+    axis = _channels(layer, given)
+    offset = bias.detach().clone().reshape([-1 if a == axis else 1 for a in range(given.dim())])
+    return _without_bias(layer, given - offset, kind, done) + offset
+
+
+def _without_bias(layer: Layer, output: Tensor, kind: Adjustment, done: Adjusted) -> Tensor:
     exact = output if output.dtype in (torch.float64, torch.complex64, torch.complex128) else output.float()
     axis = _channels(layer, output)
     others = [a for a in range(output.dim()) if a != axis]

@@ -113,6 +113,14 @@ def _method(name: str) -> AbstractMethod:
     return found
 
 
+def _is_chosen_bias(layer: Layer, bias: Tensor) -> bool:
+    """Return whether a bias is larger than torch's default, U(-1/sqrt(fan_in), 1/sqrt(fan_in)), can be.
+
+    A mean of the targets, or log odds of rare classes, are set so (Lin et al., ICCV 2017, section 4.1).
+    """
+    return float(bias.detach().abs().double().square().mean()) * layer.fan_in > 1
+
+
 @dataclass(eq=False)
 class _Session:
     """One initialisation under way."""
@@ -154,7 +162,9 @@ class _Session:
     def adjust(self, model: nn.Module, batch: Batch) -> None:
         """Scale what was drawn to what the batch shows."""
         kinds = (Kind.DENSE, Kind.CONVOLUTION, Kind.BILINEAR)
-        layers = [layer for layer in self._drawn if layer.kind in kinds]
+        # Input matrices of recurrent modules are drawn too, but what comes out there is not linear in them.
+        own = {id(layer) for layer in self.inventory.layers}
+        layers = [layer for layer in self._drawn if layer.kind in kinds and id(layer) in own]
         adjusted = adjust(model, layers, batch, self.method.adjustment)
         for layer in layers:
             entry = self._done[layer.name]
@@ -201,7 +211,7 @@ class _Session:
             return Entry(layer.name, tuple(before.shape), Action.LEFT, why=str(error))
         self._drawn.append(layer)
         self._q.update(dict.fromkeys((id(leaf) for leaf in layer.leaves), recipe.q))
-        self._draw_bias(layer, recipe)
+        self._draw_bias(layer, recipe, is_head=around.is_head)
         note = note_of_parametrisation(layer.module, layer.attribute)
         why = "; ".join(filter(None, (recipe.why, note)))
         if not around.seen:
@@ -235,7 +245,7 @@ class _Session:
                 drawn = draws.orthogonal(blocks.flatten(2), recipe.gain, self.generator)
                 return layer.restored(drawn.reshape(blocks.shape), like)
 
-    def _draw_bias(self, layer: Layer, recipe: Recipe) -> None:
+    def _draw_bias(self, layer: Layer, recipe: Recipe, *, is_head: bool) -> None:
         bias = layer.module._parameters.get(layer.bias) if layer.bias else None
         if bias is None:
             return
@@ -243,6 +253,9 @@ class _Session:
         shape = tuple(bias.shape)
         if not bias.requires_grad:
             self._done[name] = Entry(name, shape, Action.LEFT, why="frozen")
+        elif is_head and _is_chosen_bias(layer, bias):
+            why = "a head's bias that was set on purpose: larger than torch's default"
+            self._done[name] = Entry(name, shape, Action.LEFT, why=why)
         elif recipe.bias_std > 0:
             bias.copy_(draws.normal(bias.detach(), recipe.bias_std, self.generator))
             why = "makes up the variance that the weights leave"
