@@ -199,7 +199,8 @@ def _wire(
 
     flow = Flow(graph, recognise)
     owners = owners_of_leaves(layers)
-    bare = tuple(bare_layers(graph, model, owners))
+    gates = {id(p) for module in model.modules() if isinstance(module, RECURRENT) for p in module.parameters()}
+    bare = tuple(bare_layers(graph, model, gates | set(owners)))
     wanted = owners | owners_of_leaves(bare)
 
     def key_of(index: int) -> int | None:
