@@ -40,7 +40,7 @@ class Job:
         texts: Source to run in place of what the files of these absolute paths hold.
         seed: Which replicate; 0 keeps the script's own seeds.
         watched: Whether evengrad watches; a plain run only has its losses written down.
-        budget: Share of run time that watching may cost; ten times the usual: short runs are to tell as much as long ones.
+        budget: Share of run time that watching may cost; ten times the usual, since short runs have to tell much.
         isolate: Whether what the program writes is kept from the user's files.
         since: Time before which a file must have been there to count as the user's, in seconds since the epoch.
     """
