@@ -3,7 +3,7 @@
 Run from the repository's root: ``python -m benchmarks.initialisation``. Depth: multilayer perceptrons of width 128; the
 figure is log10 of the largest over the smallest rms of the gradient over the layers. Repair: the programs in
 ``evengrad.cases`` whose fault an initialisation can reach, begun with the method; a run counts as repaired when its
-final loss is below the case's own threshold.
+final loss is below the case's own threshold. The healthy programs are begun with the critical method as well.
 """
 
 from __future__ import annotations
@@ -126,6 +126,19 @@ def over_cases(seeds: int, console: Console) -> list[Figure]:
     return figures
 
 
+def healthy(console: Console) -> list[Figure]:
+    """Return the share of healthy programs that train as well when they begin with the critical method; one seed."""
+    cases = {name: module.CASE for name, module in catalogue("evengrad.cases").items()}
+    sound = {name: case for name, case in cases.items() if case.fault is None}
+    worse: list[str] = []
+    for name, case in sound.items():
+        with initialised("critical"):
+            if not case.trained(case.run(0)):
+                worse.append(name)
+    console.print(f"healthy programs that train with critical: {len(sound) - len(worse)} of {len(sound)} {worse}")
+    return [share("healthy programs that train with critical", len(sound) - len(worse), len(sound))]
+
+
 def _figure(name: str, unit: str, found: Sequence[float]) -> Figure:
     finite = [value if math.isfinite(value) else 999.0 for value in found]  # a gradient of 0: JSON has no infinity
     middle = statistics.median(finite)
@@ -140,7 +153,7 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     console = Console(width=140)
-    figures = over_depth(arguments.seeds, console) + over_cases(arguments.seeds, console)
+    figures = over_depth(arguments.seeds, console) + over_cases(arguments.seeds, console) + healthy(console)
     if not arguments.dry:
         console.print(f"appended to {append('initialisation.jsonl', figures)}")
 
