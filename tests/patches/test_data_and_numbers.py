@@ -152,7 +152,7 @@ HEAD = "import torch\nimport torch.nn.functional as F\nx = torch.zeros(2, 3, req
         ("y = 1 / (x - x)", "y = 1 / (x - x + 1e-08)"),
         ("y = torch.div(x, x)", "y = torch.div(x, (x + 1e-08))"),
         ("y = torch.acos(x + 1)", "y = torch.acos((x + 1).clamp(-0.99999999, 0.99999999))"),
-        ("y = torch.exp(200 + x)", "y = torch.exp((200 + x).clamp_max(80.0))"),
+        ("y = torch.exp(200 + x)", "y = torch.exp((200 + x).clamp(-80.0, 80.0))"),
         ("y = x.std(dim=1)", "y = (x.var(dim=1) + 1e-08).sqrt()"),
         ("y = torch.std(x)", "y = (torch.var(x) + 1e-08).sqrt()"),
         ("y = x.norm(dim=1)", "y = (x.square().sum(dim=1) + 1e-08).sqrt()"),

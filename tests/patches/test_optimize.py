@@ -170,6 +170,7 @@ def test_of_two_optimizers_the_one_on_the_line_is_edited() -> None:
             {"lr": 0.1},
             "OneCycleLR at train.py:6 sets the learning rate; change its max_lr there",
         ),
+        ("o = Lion(model.parameters(), lr=1)\n", {"eps": 0.1}, "not made in the source given; give it eps=0.1"),
         ("", {"lr": 0.1}, "not made in the source given; give it lr=0.1"),
         ("o = optim.SGD(model.parameters())\n", {"optimizer": "Lion"}, "use Lion in place of SGD at train.py:5"),
     ],
@@ -177,3 +178,10 @@ def test_of_two_optimizers_the_one_on_the_line_is_edited() -> None:
 def test_what_cannot_be_set_safely_is_told(tail: str, settings: dict[str, Setting], instruction: str) -> None:
     with pytest.raises(PatchError, match=instruction):
         written(HEAD + tail, change(Act.OPTIMIZE, **settings))
+
+
+def test_a_class_of_the_users_own_is_given_no_argument_that_it_may_lack() -> None:
+    script = HEAD + "optimizer = Lion(model.parameters(), lr=1.0)\n"
+    assert "lr=0.5" in written(script, change(Act.OPTIMIZE, lr=0.5), met(5, "Lion", lr=1.0))
+    with pytest.raises(PatchError, match=r"give Lion at train.py:5 eps=0.1, if it has such an argument"):
+        written(script, change(Act.OPTIMIZE, eps=0.1), met(5, "Lion", lr=1.0))

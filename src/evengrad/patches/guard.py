@@ -10,7 +10,8 @@ Settings:
         - div: ``a / (b + eps)``.
         - acos, asin, atanh: ``f(x.clamp(-1 + eps, 1 - eps))``.
         - std: ``(x.var(…) + eps).sqrt()``; norm: ``(x.square().sum(…) + eps).sqrt()``.
-    bound: ``exp``: ``x.clamp_max(bound)``; 80 unless given, in the unit of the argument.
+    bound: ``exp``: ``x.clamp(-bound, bound)``; 80 unless given, in the unit of the argument. Both sides, since where
+        one exp overflows its reciprocal, an exp of the opposite sign, is often not far.
 
 ``lines`` are obligatory: every such operation on them is guarded.
 """
@@ -131,7 +132,6 @@ def _operator(job: Job, source: Source, node: cst.BinaryOperation, wanted: set[s
 def _call(job: Job, source: Source, call: cst.Call) -> Iterator[Edit]:
     """Yield the edits of a function's or method's argument."""
     operation = _operation(source, call)
-    method = source.resolve(call.func) is None and isinstance(call.func, cst.Attribute)
     value = _argument(source, call)
     if value is None:
         raise PatchError(f"at {job.where(source, source.line(call))}: guard {operation} by {_eps(job)}")
@@ -144,9 +144,10 @@ def _call(job: Job, source: Source, call: cst.Call) -> Iterator[Edit]:
     elif operation in {"acos", "asin", "atanh"}:
         yield from _clamped(source, value, f".clamp({number(-1 + eps)}, {number(1 - eps)})")
     elif operation == "exp":
-        yield from _clamped(source, value, f".clamp_max({number(job.change.number('bound', 80.0))})")
+        bound = job.change.number("bound", 80.0)
+        yield from _clamped(source, value, f".clamp({number(-bound)}, {number(bound)})")
     elif operation == "div":
-        second = call.args[-1].value if call.args and not (method and len(call.args) == 0) else value
+        second = call.args[-1].value if call.args else value
         yield from _plus(source, second, number(eps))
     else:
         yield from _spread(source, call, value, operation, number(eps))

@@ -109,6 +109,8 @@ class _Call:
                 f"{self._new_kind} at {self._where()} has no argument {name}; use an optimizer that has, or leave it"
             )
         found = self._given(name)
+        if allowed is None and found is None and name not in {"lr", "weight_decay"}:
+            raise PatchError(f"give {self._new_kind} at {self._where()} {name}={text}, if it has such an argument")
         if found is not None:
             yield replace(self._source, found.value, text)
         elif any(arg.star == "**" for arg in self._call.args):
