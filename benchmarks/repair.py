@@ -103,8 +103,8 @@ def main() -> None:
 def repair(name: str, case: Case, seed: int, unseen: int, *, folder: Path, way: str) -> Repair:
     """Fix a case as a script on one seed, and run what comes out on that seed and further ones."""
     script = write_script(name, folder)
-    output, plain = _timed([script.name, str(seed)], folder)
-    other = _timed([script.name, str(seed + 1)], folder)[0]
+    output, plain = timed([script.name, str(seed)], folder)
+    other = timed([script.name, str(seed + 1)], folder)[0]
     began = time.monotonic()
     told = _fixed(script, seed) if way == "evengrad" else searched(script, seed, way)
     seconds = time.monotonic() - began
@@ -112,7 +112,7 @@ def repair(name: str, case: Case, seed: int, unseen: int, *, folder: Path, way: 
     seeds = [seed, *range(100, 100 + unseen)]
     reached = 0
     if fix.get("patched_script"):
-        reached = sum(case.trained(_final(_timed([fix["patched_script"], str(s)], folder)[0])) for s in seeds)
+        reached = sum(case.trained(_final(timed([fix["patched_script"], str(s)], folder)[0])) for s in seeds)
     risks = [Risk(change["risk"]) for change in fix.get("changes", [])]
     return Repair(
         case=name,
@@ -133,14 +133,14 @@ def repair(name: str, case: Case, seed: int, unseen: int, *, folder: Path, way: 
 def _fixed(script: Path, seed: int) -> dict[str, Any]:
     """Return the JSON report of ``evengrad fix`` on a script."""
     report = script.parent / "fix.json"
-    _timed(["-m", "evengrad", "fix", "--quiet", "--json", str(report), script.name, str(seed)], script.parent)
+    timed(["-m", "evengrad", "fix", "--quiet", "--json", str(report), script.name, str(seed)], script.parent)
     if not report.exists():
         return {"fix": {"ending": "failed"}, "findings": []}
     told: dict[str, Any] = json.loads(report.read_text())
     return told
 
 
-def _timed(command: Sequence[str], folder: Path) -> tuple[str, float]:
+def timed(command: Sequence[str], folder: Path) -> tuple[str, float]:
     """Run ``python command…`` in a folder; return its stdout and its wall time."""
     began = time.monotonic()
     try:

@@ -151,7 +151,7 @@ def gain(arm: Score, control: Score) -> float:
 
 
 def pick(candidates: Sequence[Candidate]) -> Candidate | None:
-    """Return the smallest change among those that work; of equally small ones the first, unless one is clearly better.
+    """Return the smallest change among those that work; of equally small ones the first that is about as good as any.
 
     A change counts as working if its fault is gone (or, where that holds for none, weaker) and it wins at least
     ``_SHARE`` of what the best of them wins: a learning rate that takes 5 % off the loss is no repair where another
@@ -167,10 +167,12 @@ def pick(candidates: Sequence[Candidate]) -> Candidate | None:
     working = [c for c in pool if c.mends or c.gain >= _SHARE * best or best == math.inf == c.gain]
     smallest = min(c.plan.risk for c in working)
     equal = [c for c in working if c.plan.risk == smallest]
-    return next(c for c in equal if c.gain >= max(e.gain for e in equal) - _CLEARLY)
+    top = max(e.gain for e in equal)
+    return next(c for c in equal if c.gain >= min(top - _CLEARLY, _ENOUGH * top) or c.gain == top)
 
 
 _SHARE: Final = 0.3  # of the best gain, below which a change is a half measure; own choice
+_ENOUGH: Final = 0.8  # of the gain of an equal change that makes the simpler one do; own choice
 _CLEARLY: Final = (
     0.5  # of the logarithm of the loss (a factor of 1.6) by which one of two equal changes wins; own choice
 )
