@@ -1,6 +1,6 @@
 """What ``evengrad fix`` costs on scripts that train for some seconds, and what it makes of them.
 
-Run from the repository's root: ``python -m benchmarks.repair_cost``. The cost is the wall time of the whole command over
+Run from the repository's root: ``python -m benchmarks.repair_cost``. The cost is the whole command's wall time over
 that of the plain script; the two run one after the other.
 """
 

@@ -42,13 +42,21 @@ def test_a_fault_that_is_gone_counts_for_more_than_one_that_is_weaker() -> None:
 def test_of_equally_small_changes_the_first_wins_unless_another_is_clearly_better() -> None:
     first = candidate("first", Risk.OPTIMIZER, 2.0)
     assert pick([first, candidate("second", Risk.OPTIMIZER, 2.3)]) is first
+    assert pick([first, candidate("as good", Risk.OPTIMIZER, 2.4)]) is first
     better = candidate("better", Risk.OPTIMIZER, 3.0)
     assert pick([first, better]) is better
 
 
 def test_no_lower_loss_is_no_repair() -> None:
-    assert pick([candidate("none", Risk.LOOP, 0.0), candidate("worse", Risk.LOOP, -1.0)]) is None
+    assert pick([candidate("none", Risk.DATA, 0.0), candidate("worse", Risk.OPTIMIZER, -1.0)]) is None
     assert pick([]) is None
+
+
+def test_a_mistake_in_the_loop_is_mended_even_if_the_loss_is_no_lower() -> None:
+    mended = candidate("zero-grad", Risk.LOOP, -0.05)
+    assert pick([mended]) is mended
+    assert pick([candidate("zero-grad", Risk.LOOP, -0.5)]) is None
+    assert pick([candidate("zero-grad", Risk.LOOP, 0.0, Symptom.THERE)]) is None
 
 
 def test_a_run_that_stays_finite_wins_over_one_that_does_not() -> None:

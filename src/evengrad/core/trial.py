@@ -24,6 +24,7 @@ class Outcome(Enum):
     """What the paired runs say of an arm against doing nothing."""
 
     BETTER = "better"
+    MENDED = "mended"  # a plain mistake is gone, and the loss shows no harm; it need not be lower
     WORSE = "worse"
     NO_EVIDENCE = "no-evidence"
     BROKEN = "broken"  # ended with an error, or ran out of time

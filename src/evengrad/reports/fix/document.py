@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from evengrad.core.finding import Severity
-from evengrad.core.trial import ArmResult, Effect, Ending, Fix, Role, Symptom
+from evengrad.core.trial import ArmResult, Effect, Ending, Fix, Outcome, Role, Symptom
 from evengrad.reports.document import run_name
 from evengrad.reports.text import Texts, clean, number, percent, texts
 from evengrad.reports.values import Table
@@ -104,6 +104,8 @@ def _proof(fix: Fix, words: Texts) -> tuple[str, ...]:
     said = [] if winner.effect is None else [_effect_sentence(winner.effect, fix.horizon, words)]
     if winner.symptom in (Symptom.GONE, Symptom.WEAKER):
         said.append(words.say(f"proof.symptom.{winner.symptom.value}"))
+    if winner.outcome is Outcome.MENDED:
+        said.append(words.say("proof.mended"))
     steps = f"{winner.curves[0].steps:,}" if winner.curves else "0"
     said.append(words.say("proof.verified" if fix.verified else "proof.unverified", steps=steps))
     if fix.after:
