@@ -66,7 +66,7 @@ class LossEps(AbstractRemedy):
     place: ClassVar[int] = 3
     messages: ClassVar[Mapping[str, str]] = {
         "why": "keeps {operation} at {place} {eps} away from where it is not defined",
-        "why-exp": "keeps the argument of exp at {place} below {bound}, where its value is finite",
+        "why-exp": "keeps the argument of exp at {place} within {bound} on both sides, where its value is finite",
     }
 
     def changes(self, trace: Trace, finding: Finding | None = None) -> tuple[Change, ...]:

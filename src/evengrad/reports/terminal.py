@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -71,8 +71,22 @@ def render_terminal(document: Document, console: Console) -> None:
         drawn = list(page.draw(density))
         if _height(drawn, console, width) <= _SCREEN:
             break
-    for part in drawn:
-        console.print(part, width=width)
+    print_parts(drawn, console, width)
+
+
+def print_parts(parts: Iterable[RenderableType], console: Console, width: int) -> None:
+    """Print the parts of a page; texts that must not be wrapped (paths, source) may be copied whole."""
+    for part in parts:
+        whole = isinstance(part, Text) and bool(part.no_wrap)
+        console.print(part, width=None if whole else width, soft_wrap=whole)
+
+
+def path_line(label: str, path: str, glyphs: Glyphs) -> Text:
+    """Return a label and a path on one line of their own, however long."""
+    line = Text(no_wrap=True)
+    line.append(f"  {glyphs.fit(label)} ", "bold")
+    line.append(glyphs.fit(path), "cyan")
+    return line
 
 
 def _height(parts: list[RenderableType], console: Console, width: int) -> int:
@@ -123,6 +137,8 @@ class _Page:
             yield self._indented(self._text(document.depth, "dim"))
         yield Text()
         yield self._foot()
+        if document.html_path:
+            yield path_line(self.words.say("label.report"), document.html_path, self.glyphs)
 
     def _head(self) -> Text:
         document = self.document
@@ -150,7 +166,7 @@ class _Page:
         if closing:
             yield self._text(closing, "dim")
         if document.html_path:
-            yield self._labelled([("label.report", document.html_path)])
+            yield path_line(self.words.say("label.report"), document.html_path, self.glyphs)
 
     def _finding_head(self, block: FindingBlock) -> Text:
         head = self._text(f"{block.severity_label} {block.rule}", _SEVERITY[block.severity])
@@ -233,7 +249,7 @@ class _Page:
 
     def _foot(self) -> RenderableType:
         document = self.document
-        rows = [("label.next", document.next_step), ("label.report", document.html_path)]
+        rows = [("label.next", document.next_step)]
         rows += [("", note) for note in document.notes]
         closing = (document.loss, document.overhead)
         rows.append(("", self.words.say("list.sentences").join(sentence for sentence in closing if sentence)))

@@ -16,6 +16,7 @@ from rich.text import Text
 from evengrad.core.trial import Ending
 from evengrad.reports.fix.document import BOOK, FixDocument, build_fix_document
 from evengrad.reports.glyphs import Glyphs, can_show, glyphs_for
+from evengrad.reports.terminal import path_line, print_parts
 from evengrad.reports.text import Texts, clean, texts
 
 _WIDEST: Final = 100  # columns beyond which lines are hard to read
@@ -39,8 +40,7 @@ def render_fix_terminal(document: FixDocument, console: Console) -> None:
     width = min(console.width, _WIDEST)
     colour = console.color_system is not None and not console.no_color
     page = _Page(document, width, glyphs_for(console.encoding), colour)
-    for part in page.draw():
-        console.print(part, width=width)
+    print_parts(page.draw(), console, width)
 
 
 @dataclass(frozen=True)
@@ -71,6 +71,9 @@ class _Page:
             yield from self._arms()
         yield Text()
         yield self._foot()
+        for key, path in (("label.patched", document.patched), ("label.report", document.html_path)):
+            if path:
+                yield path_line(self.words.say(key), path, self.glyphs)
 
     def _head(self) -> Text:
         head = Text()
@@ -83,7 +86,7 @@ class _Page:
 
     def _diff(self) -> Iterator[Text]:
         for line in self.document.diff.splitlines():
-            yield Text(self.glyphs.fit(f"  {clean_line(line)}"), _DIFF.get(line[:1], "dim"), overflow="fold")
+            yield Text(self.glyphs.fit(f"  {clean_line(line)}"), _DIFF.get(line[:1], "dim"), no_wrap=True)
 
     def _arms(self) -> Iterator[RenderableType]:
         table = self.document.table
@@ -107,10 +110,9 @@ class _Page:
     def _foot(self) -> Grid:
         document = self.document
         rows = [("label.proof" if document.diff else "label.why", sentence) for sentence in document.proof]
-        rows.append(("label.patched", f"`{document.patched}`" if document.patched else ""))
         rows.append(("label.apply", document.apply))
         rows += [("label.hand", text) for text in document.hand[:_HANDS]]
-        rows += [("label.cost", document.cost), ("label.report", document.html_path)]
+        rows.append(("label.cost", document.cost))
         return self._labelled([row for row in rows if row[1]])
 
     def _labelled(self, rows: list[tuple[str, str]]) -> Grid:
