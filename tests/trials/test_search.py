@@ -45,8 +45,10 @@ def runs(launcher: Launcher, tmp_path: Path) -> Iterator[MakeRuns]:
         item.close()
 
 
-def search(runs: MakeRuns, folder: Path, plans: Sequence[Plan]) -> tuple[Candidate | None, Search, Sick]:
-    target = write(folder, DIVERGES)
+def search(
+    runs: MakeRuns, folder: Path, plans: Sequence[Plan], text: str = DIVERGES
+) -> tuple[Candidate | None, Search, Sick]:
+    target = write(folder, text)
     asked = runs(target)
     sick = examine(asked, SMALL)
     done: set[int] = set()
@@ -99,6 +101,16 @@ def test_a_mistake_in_the_loop_is_put_right_although_the_loss_is_no_lower(runs: 
     assert chosen.symptom is Symptom.GONE
     assert chosen.effect is not None
     assert abs(chosen.effect.estimate) < 0.1
+
+
+def test_what_helps_at_first_and_fails_later_is_not_recommended(runs: MakeRuns, tmp_path: Path) -> None:
+    relapsing = DIVERGES.replace("else 30", "else 300").replace(
+        "    batch = ", "    if step == 100:\n        optimizer.param_groups[0]['lr'] = 30.0\n    batch = "
+    )
+    chosen, made, _ = search(runs, tmp_path, [LOWER], relapsing)
+    assert chosen is None
+    assert made.tried[0].note == "relapsed"
+    assert made.tried[0].endured > made.horizon
 
 
 def test_no_evidence_is_an_end(runs: MakeRuns, tmp_path: Path) -> None:

@@ -111,7 +111,8 @@ class ArmResult:
         effect: The paired difference; None when too few pairs were run.
         curves: One per seed that was run.
         left: Rules that still find something, worst first.
-        note: A sentence on why it ended as it did; "" when that needs none.
+        note: A key that says why it ended as it did; "" when that needs none.
+        endured: Optimizer steps that the run on the program's own seed was let go on for; 0: as many as the others.
     """
 
     name: str
@@ -123,6 +124,7 @@ class ArmResult:
     curves: tuple[Curve, ...] = ()
     left: tuple[str, ...] = ()
     note: str = ""
+    endured: int = 0
 
 
 @dataclass(frozen=True)

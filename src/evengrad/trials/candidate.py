@@ -42,6 +42,7 @@ class Candidate:
     outcome: Outcome = Outcome.NO_EVIDENCE
     effect: Effect | None = None
     note: str = ""
+    endured: int = 0
 
     @property
     def name(self) -> str:
@@ -92,6 +93,7 @@ class Candidate:
             tuple(curve for _, curve in sorted(self.curves.items())),
             self.left,
             self.note,
+            self.endured,
         )
 
 

@@ -14,6 +14,7 @@ from evengrad.trials.job import Job, Target
 from evengrad.trials.process import Launcher, LiveRun
 from evengrad.trials.store import Reached, Store, text_key
 
+NO_TIME: Final = "no time was left"
 _PATIENCE: Final = 60.0  # seconds that any run may take to begin
 _SLOWER: Final = 10.0  # times slower than the control's steps that a patched run may be
 
@@ -121,7 +122,7 @@ class Runs:
             self._listener(wanted, kept)
             return kept
         if self.clock.over:
-            return Reached(Curve(wanted.seed, (), error="no time was left"))
+            return Reached(Curve(wanted.seed, (), error=NO_TIME))
         self._listener(wanted, None)
         reached = self._go_on(wanted)
         self._listener(wanted, reached)
@@ -140,7 +141,7 @@ class Runs:
         self._note(wanted, seconds, steps)
         if stop.folder is None and by_clock and stop.curve.error.startswith("no end"):
             self._forget(wanted.run)
-            return Reached(replace(stop.curve, error="no time was left"), seconds=seconds, steps=steps)
+            return Reached(replace(stop.curve, error=NO_TIME), seconds=seconds, steps=steps)
         reached = replace(self._store.keep(wanted.run, stop), seconds=seconds, steps=steps)
         with self._lock:
             self._live[wanted.run] = (live, stop.curve.steps)

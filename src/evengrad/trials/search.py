@@ -13,7 +13,7 @@ from evengrad.diagnosis.diagnose import diagnose
 from evengrad.patches._tree import SourceTree
 from evengrad.trials.candidate import HARM, Candidate, gain, pick, write_candidates
 from evengrad.trials.diagnosing import CONTROL, Sick
-from evengrad.trials.runs import Runs, Wanted
+from evengrad.trials.runs import NO_TIME, Runs, Wanted
 from evengrad.trials.score import compare, final_scores, late_loss, score
 from evengrad.trials.settings import Prescriber, Settings
 from evengrad.trials.store import Reached
@@ -262,13 +262,16 @@ class Search:
         return None
 
     def _prove(self, candidate: Candidate) -> bool:
-        """Run a candidate and the control on fresh seeds; the seed that it was chosen on takes no part in its proof."""
+        """Return whether a candidate beats the control on fresh seeds; the one that chose it takes no part in its proof.
+
+        Meanwhile that seed's run goes on for several times as many steps: what helps at first may fail later.
+        """
         first = self._settings.seeds
+        long = self._long_run(candidate)
         for last in (first, first + self._settings.more_seeds):
-            seeds = range(1, last + 1)
-            asked = [(arm, seed) for seed in seeds for arm in (self.control, candidate)]
-            reached = self._reach(asked)
-            if any(item.curve.error == "no time was left" for item in reached):
+            asked = [(arm, seed) for seed in range(1, last + 1) for arm in (self.control, candidate)]
+            later, *reached = self._runs.reach([long, *(self._wanted(arm, seed) for arm, seed in asked)])
+            if any(item.curve.error == NO_TIME for item in reached):
                 candidate.note = "no-time"
                 return False
             for (arm, seed), item in zip(asked, reached, strict=True):
@@ -276,7 +279,30 @@ class Search:
             self._judge(candidate, reached[1::2], reached[0::2])
             if candidate.outcome is not Outcome.NO_EVIDENCE:
                 break
+        candidate.endured = later.curve.steps
+        if candidate.outcome in (Outcome.BETTER, Outcome.MENDED) and not self._endures(candidate, later):
+            candidate.outcome, candidate.note = Outcome.NO_EVIDENCE, "relapsed"
         return candidate.outcome in (Outcome.BETTER, Outcome.MENDED)
+
+    def _long_run(self, candidate: Candidate) -> Wanted:
+        """Return the run that a proven change has to endure."""
+        if self._horizon is None:
+            return self._wanted(candidate, 0)
+        longest = self._settings.endurance * self._horizon
+        return self._wanted(candidate, 0, min(longest, self._settings.steps or longest))
+
+    def _endures(self, candidate: Candidate, later: Reached) -> bool:
+        """Return whether a change is still better than nothing at the end of its long run, and its fault not back."""
+        trace = later.trace()
+        if later.curve.error:
+            return later.curve.error == NO_TIME
+        if trace is None:
+            return True
+        own = score(later.curve, trace, candidate.plan)
+        kept = gain(own, score(self.control.curves[0], self.control.trace, candidate.plan))
+        if kept <= 0 and not candidate.mends:
+            return False
+        return symptom(self._sick.diagnosis, diagnose(trace)) is not Symptom.THERE
 
     def _judge(self, candidate: Candidate, own: Sequence[Reached], control: Sequence[Reached]) -> None:
         printed = final_scores([r.curve for r in own], [r.curve for r in control])

@@ -25,6 +25,7 @@ class Settings:
         seeds: Fresh seeds that a proof begins with.
         more_seeds: Further ones when those leave it open.
         confidence: Of each of the two looks at the proof; together they err at most 1 time in 20.
+        endurance: A proven change goes on for this many times the steps of the trials, and must not relapse.
         depth: Repairs on top of each other, each prescribed from a new diagnosis.
         extensions: How often the trials may be made twice as long when nothing works.
         controls: Random plans that are tried beside the candidates.
@@ -40,6 +41,7 @@ class Settings:
     seeds: int = 3
     more_seeds: int = 2
     confidence: float = 0.975
+    endurance: int = 8
     depth: int = 3
     extensions: int = 1
     controls: int = 0

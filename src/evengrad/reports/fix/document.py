@@ -104,6 +104,8 @@ def _proof(fix: Fix, words: Texts) -> tuple[str, ...]:
     said = [] if winner.effect is None else [_effect_sentence(winner.effect, fix.horizon, words)]
     if winner.symptom in (Symptom.GONE, Symptom.WEAKER):
         said.append(words.say(f"proof.symptom.{winner.symptom.value}"))
+    if winner.endured > fix.horizon:
+        said.append(words.say("proof.endured", steps=f"{winner.endured:,}"))
     if winner.outcome is Outcome.MENDED:
         said.append(words.say("proof.mended"))
     steps = f"{winner.curves[0].steps:,}" if winner.curves else "0"
