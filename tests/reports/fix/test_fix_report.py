@@ -103,6 +103,11 @@ def test_the_terminal_shows_change_proof_and_arms() -> None:
     assert "2 runs were taken from an earlier call" in " ".join(said.split())
 
 
+def test_the_quantity_is_said_in_the_reader_s_language() -> None:
+    assert "後期損失變為 0.1 倍" in terminal(made(), "zh-TW")
+    assert "97.5 % confidence" in " ".join(terminal(made()).split())
+
+
 def test_the_json_part_keeps_its_contract() -> None:
     told = json.loads(render_fix_json(made()))
     fix = told["fix"]

@@ -103,7 +103,7 @@ def _lines(name: str, band: Band, colour: str, *, several: bool) -> list[Json]:
 
 def _name(arm: ArmResult, words: Texts) -> str:
     key = f"arm.{arm.name}"
-    return words.say(key) if arm.outcome is None and words.has(key) else label(arm.name, words)
+    return words.say(key) if arm.outcome is None else label(arm.name, words)
 
 
 def _cell(values: list[float], step: int) -> str:

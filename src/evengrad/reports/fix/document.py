@@ -9,7 +9,7 @@ from typing import Final
 from evengrad.core.finding import Severity
 from evengrad.core.trial import ArmResult, Effect, Ending, Fix, Outcome, Role, Symptom
 from evengrad.reports.document import run_name
-from evengrad.reports.text import Texts, clean, number, percent, texts
+from evengrad.reports.text import Texts, clean, number, texts
 from evengrad.reports.values import Table
 
 BOOK: Final = "_fix"
@@ -116,10 +116,11 @@ def _proof(fix: Fix, words: Texts) -> tuple[str, ...]:
 
 
 def _effect_sentence(effect: Effect, steps: int, words: Texts) -> str:
-    name = f"quantity.{effect.quantity}"
+    key = f"quantity.{effect.quantity}"
+    name = words.say(key)
     blanks = {
-        "quantity": words.say(name) if words.has(name) else clean(effect.quantity),
-        "confidence": percent(effect.confidence),
+        "quantity": clean(effect.quantity) if name == key else name,
+        "confidence": f"{100 * effect.confidence:g} %",
         "seeds": str(effect.seeds),
         "steps": f"{steps:,}",
     }
