@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Final
 
 from evengrad.core.plan import Plan
+from evengrad.core.trace import Trace
 from evengrad.core.trial import ArmResult, Instruction, Outcome, Role, Symptom
 from evengrad.diagnosis.diagnose import diagnose
 from evengrad.patches._tree import SourceTree
@@ -134,12 +135,20 @@ class Search:
             early = self._runs.reach(wanted)
             for candidate, reached in zip(batch, early, strict=True):
                 candidate.curves[0] = reached.curve
+            traces = {id(c): reached.trace() for c, reached in zip(batch, early, strict=True)}
             for candidate in self._hopeless(batch, rung):
+                trace = traces[id(candidate)]
+                if not candidate.broken and trace is not None and self._freed(trace):
+                    continue  # a cure may pay late
                 candidate.outcome, candidate.note = Outcome.DROPPED, "cut-early"
                 self._runs.drop(self._wanted(candidate, 0))
         going = [candidate for candidate in batch if candidate.outcome is not Outcome.DROPPED]
         for candidate, reached in zip(going, self._reach([(c, 0) for c in going]), strict=True):
             self._assess(candidate, reached)
+
+    def _freed(self, trace: Trace) -> bool:
+        """Return whether a run shows nothing of the fault so far."""
+        return symptom(self._sick.diagnosis, diagnose(trace)) is Symptom.GONE
 
     def _hopeless(self, batch: Sequence[Candidate], rung: int) -> list[Candidate]:
         """Return those of the worse half whose loss is no lower than the control's was, and those that ended badly."""
@@ -262,7 +271,7 @@ class Search:
         return None
 
     def _prove(self, candidate: Candidate) -> bool:
-        """Return whether a candidate beats the control on fresh seeds; the one that chose it takes no part in its proof.
+        """Return whether a candidate beats the control on fresh seeds; that which chose it takes no part in the proof.
 
         Meanwhile that seed's run goes on for several times as many steps: what helps at first may fail later.
         """
