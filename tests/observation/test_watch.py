@@ -175,3 +175,26 @@ def test_parameters_and_optimizers_are_known_when_the_model_is_gone() -> None:
     optimizer = trace.optimizer_of("0.weight")
     assert optimizer is not None
     assert optimizer.kind == "Adam"
+
+
+def test_models_that_are_neither_trained_nor_called_are_nobody_s_business() -> None:
+    stale = nn.Sequential(nn.Conv1d(3, 3, 1), nn.Tanh())
+    with evengrad.watch() as monitor:
+        _train(3)
+    kinds = {info.kind for info in monitor.trace().modules}
+    assert "Linear" in kinds
+    assert not kinds & {"Conv1d", "Tanh"}
+    assert stale[0].weight.grad is None
+
+
+def test_a_called_teacher_is_known_beside_the_model_that_learns_from_it() -> None:
+    torch.manual_seed(5)
+    teacher, student = nn.Sequential(nn.Conv1d(3, 3, 1)), nn.Linear(4, 4)
+    optimizer = torch.optim.SGD(student.parameters(), lr=0.1)
+    with evengrad.watch() as monitor:
+        for _ in range(3):
+            optimizer.zero_grad()
+            x = torch.randn(2, 3, 4)
+            (student(x) - teacher(x)).square().mean().backward()
+            optimizer.step()
+    assert {"Linear", "Conv1d"} <= {info.kind for info in monitor.trace().modules}

@@ -50,6 +50,7 @@ class Registry:
         self.module_names: dict[int, str] = {}
         self.variables: dict[int, str] = {}  # id of a root -> the variable that holds it
         self._kinds: dict[str, str] = {}
+        self._untrained: dict[int, int] = {}  # id of a module that no optimizer trains -> id of its root
 
     def add(self, module: nn.Module, defined: tuple[str, int] | None = None) -> None:
         """Note a module, and the user's line that made it."""
@@ -100,7 +101,7 @@ class Registry:
             held: The parameters that optimizers hold; models that own none of them do not count as trained.
         """
         # Fresh tables: ids are reused once a model is rebuilt.
-        self.module_names, self.parameter_names = {}, {}
+        self.module_names, self.parameter_names, self._untrained = {}, {}, {}
         held_ids = {id(parameter) for parameter in held}
         roots = self.roots()
         trained = [root for root in roots if any(id(p) in held_ids for p in root.parameters())]
@@ -110,6 +111,8 @@ class Registry:
             alone = len(trained) == 1 and position == 0
             prefix = "" if alone or not trained else self._prefix(root, ordered)
             self._name_root(root, prefix)
+            if trained and position >= len(trained):
+                self._untrained.update({id(module): id(root) for module in root.modules()})
 
     def _name_root(self, root: nn.Module, prefix: str) -> None:
         for name, module in root.named_modules():
@@ -153,10 +156,15 @@ class Registry:
         return {name: self.defined(key) for key, name in self.module_names.items()}
 
     def infos(self) -> tuple[ModuleInfo, ...]:
-        """Return the named modules as values."""
+        """Return the named modules as values; without models that are neither trained nor called.
+
+        Others may be in memory: of an earlier run in the same notebook, or of another test.
+        """
         found: dict[str, ModuleInfo] = {}
+        untrained = dict(self._untrained)
+        used = {untrained[key] for key in list(self._called) if key in untrained}
         for key, name in list(self.module_names.items()):  # another thread may ask
-            if name not in found:
+            if name not in found and untrained.get(key) in (None, *used):
                 called = self._called.get(key)
                 found[name] = ModuleInfo(
                     name, self._kinds.get(name, ""), self.defined(key), line_of(*called) if called else None
