@@ -115,6 +115,44 @@ def test_the_tensor_behind_a_loader_is_found() -> None:
     ran(assert_written(script, change(Act.SCALE, what="input", per="column"), line))
 
 
+DATASET = """
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+class Houses(Dataset):
+    def __init__(self, n=8):
+        self.X = (np.random.rand(n, 3) * 255).astype(np.float32)
+        self.y = np.zeros(n, np.float32)
+
+    def __len__(self):
+        return len(self.X)
+
+    def __getitem__(self, i):
+        return torch.from_numpy(self.X[i]), torch.tensor(self.y[i])
+
+data = Houses()
+net = torch.nn.Linear(3, 1)
+opt = torch.optim.SGD(net.parameters(), lr=0.1)
+for x, y in DataLoader(data, batch_size=4):
+    net(x).sum().backward()
+    opt.step()
+"""
+
+
+def test_the_array_of_a_dataset_class_is_standardised_by_columns() -> None:
+    line = "+        self.X = (self.X - self.X.mean(0)) / self.X.std(0).clip(1e-06)"
+    script = assert_written(DATASET, change(Act.SCALE, what="input", per="column"), line)
+    data = ran(script)["data"]
+    torch.testing.assert_close(torch.from_numpy(data.X.std(0)), torch.ones(3))  # type: ignore[attr-defined]
+
+
+def test_datasets_made_twice_are_not_scaled_each_by_itself() -> None:
+    script = DATASET.replace("data = Houses()", "data, test = Houses(), Houses()")
+    with pytest.raises(PatchError, match="its mean over the training set"):
+        written(script, change(Act.SCALE, what="input", per="column"))
+
+
 @pytest.mark.parametrize(
     ("settings", "instruction"),
     [

@@ -5,7 +5,7 @@ Settings:
     mean, std: what is subtracted, and what the rest is divided by, in the unit of the data; 0 and 1 unless given.
     per: ``tensor`` (unless given): by the numbers ``mean`` and ``std``; ``column``: by mean and standard deviation of
         each column of the data that the script holds in one tensor (``X = (X - X.mean(0)) / X.std(0)``), right behind
-        its last assignment; refused if there is no such tensor.
+        its last assignment, or of the array that a Dataset class keeps as an attribute; refused if there is none.
 
 ``input``: with numbers, the first statement of the model's own ``forward``, so that evaluation sees the same units; for
 a model without one (a Sequential), the argument of each call of the model. ``target``: with numbers, where the loss
@@ -22,6 +22,7 @@ import libcst as cst
 from evengrad.errors import PatchError
 from evengrad.patches._base import AbstractPatch, Job
 from evengrad.patches._data import LossCall, last_assignment, loss_calls, model_calls, tensor_behind
+from evengrad.patches._dataset import dataset_column
 from evengrad.patches._edit import Edit, after, around, before, before_block
 from evengrad.patches._source import Source
 from evengrad.patches._tree import SourceTree
@@ -62,6 +63,12 @@ def _columns(job: Job, what: str) -> list[tuple[Source, Edit]]:
         if name is not None and statement is not None:
             line = f"{name} = ({name} - {name}.mean(0)) / {name}.std(0).clamp_min({number(_SMALLEST)})"
             return [(source, after(source, statement, [line]))]
+        found = dataset_column(list(job.sources), source, value)
+        if found is not None:
+            home, made, array = found
+            # `clip` bounds a spread in NumPy and in torch alike.
+            line = f"{array} = ({array} - {array}.mean(0)) / {array}.std(0).clip({number(_SMALLEST)})"
+            return [(home, after(home, made, [line]))]
     raise PatchError(
         f"where the data are made, subtract from each column of the {what} its mean over the training set and divide "
         "by its standard deviation"
