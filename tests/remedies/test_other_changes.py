@@ -7,7 +7,7 @@ import math
 import pytest
 
 from evengrad.core.event import EventKind
-from evengrad.core.info import ParamInfo
+from evengrad.core.info import ParamInfo, SourceLine
 from evengrad.core.statistic import Statistic
 from evengrad.remedies._catalogue import catalogue_remedies
 from tests.builders import TraceBuilder, branch
@@ -223,3 +223,10 @@ def test_a_layer_of_zeros_outside_the_optimizer_is_given_to_it() -> None:
 
 def test_units_that_are_dead_are_not_reconnected() -> None:
     assert proposed("reconnect", net(), says("no-gradient", K.DEAD_UNITS)) == ()
+
+
+def test_a_step_function_gives_way_to_tanh_on_its_own_line() -> None:
+    where = SourceLine("train.py", 19, "x = torch.sign(self.a(x))")
+    flat = says("no-gradient", K.ACTIVATION_DERIVATIVE, "cause-flat", source=(where, SourceLine("train.py", 7)))
+    (change,) = proposed("tanh", net("Relu"), flat)
+    assert (change.lines, change.modules, change.word("to")) == ((where,), (), "tanh")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from evengrad.core.finding import Advice, Finding
 from evengrad.core.plan import Act, Change, Risk
@@ -12,6 +12,8 @@ from evengrad.core.trace import Trace
 from evengrad.remedies._activate import SQUASHED, squashed_sites
 from evengrad.remedies._base import AbstractRemedy
 from evengrad.remedies._facts import hidden_activations, plain
+
+FLAT: Final = "no-gradient.cause-flat"  # key of the cause that is a step function
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,9 @@ class Tanh(AbstractRemedy):
     }
 
     def changes(self, trace: Trace, finding: Finding | None = None) -> tuple[Change, ...]:
-        """Return one swap of the sites at fault."""
+        """Return one swap of the sites at fault; of a flat operation, which is no site, the one on its line."""
+        if finding is not None and finding.cause is not None and finding.cause.key == FLAT and finding.source:
+            return (self.change(lines=finding.source[:1], to="tanh"),)
         guilty = squashed_sites(trace, finding)
         sites = tuple(
             site.name for site in hidden_activations(trace) if site.name in guilty and plain(site.operation) != "tanh"

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
 from evengrad.core.event import EventKind
 from evengrad.core.finding import Cause, CauseKind, Evidence, Finding, Severity
-from evengrad.core.info import ParamInfo
+from evengrad.core.info import ParamInfo, SourceLine
 from evengrad.core.ledger import EntryKind
 from evengrad.core.statistic import Statistic
 from evengrad.core.trace import Trace
@@ -122,7 +123,7 @@ class NoGradient(AbstractRule):
                 last_step=max(0, trace.steps - 1),
                 modules=modules,
                 parameters=tuple(info.name for info in cut.all),
-                source=lines(*source_lines(trace, modules)),
+                source=lines(*_flat_lines(trace), *source_lines(trace, modules)),
                 evidence=(Evidence("share of entries without gradient", cut.share, self.some, "1", cut.all[0].name),),
                 cause=self._cause(trace, cut),
                 message_key=qualified,
@@ -186,6 +187,13 @@ class NoGradient(AbstractRule):
         if any(zero_weights(trace, (site,)) for site in trace.layers):
             return self.cause(CauseKind.WEIGHT_SCALE_SMALL, 1.0, "cause-zero")
         return self.cause(CauseKind.WEIGHT_SCALE_SMALL, 0.5, "cause-factor", module=module)
+
+
+def _flat_lines(trace: Trace) -> tuple[SourceLine, ...]:
+    """Return the user's lines with an operation that is flat, on a path on which nothing of the gradient arrives."""
+    blocked = (ledger for ledger in trace.ledgers if ledger.attenuation == -math.inf)
+    flat = (entry for ledger in blocked for entry in ledger if entry.operation.lower() in _FLAT)
+    return tuple(dict.fromkeys(entry.source for entry in flat if entry.source is not None))
 
 
 def _nearest_data(trace: Trace, cut: _Cut) -> bool:
