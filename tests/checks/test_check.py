@@ -68,6 +68,17 @@ def test_zero_branches_and_gates_are_looked_behind(name):
     assert "filled" in {note.key for note in result.notes}
 
 
+@pytest.mark.parametrize(("reduction", "comparable"), [("mean", True), ("sum", False)])
+@pytest.mark.parametrize("loss", [nn.functional.cross_entropy, nn.functional.binary_cross_entropy_with_logits])
+def test_a_summed_loss_is_not_held_against_a_guess(loss, reduction, comparable):
+    target = torch.arange(64) % 10 if loss is nn.functional.cross_entropy else torch.ones(64, 10)
+    result = evengrad.check(
+        chain(3, nn.ReLU, HE), (torch.randn(64, 64), target), lambda x, y: loss(x, y, reduction=reduction), seeds=1
+    )
+    assert result.healthy, str(result)
+    assert math.isfinite(result.outset.guess) is comparable
+
+
 def test_what_step_0_cannot_see_is_said():
     post = evengrad.check(lambda: Transformer(4, norm_first=False), torch.randn(8, 8, 8), seeds=1)
     assert {"post-norm", "no-optimizer", "blind"} <= {note.key for note in post.notes}

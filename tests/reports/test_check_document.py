@@ -10,6 +10,7 @@ import string
 from importlib.resources import files
 
 import pytest
+import torch
 from rich.console import Console
 from torch import nn
 
@@ -110,3 +111,12 @@ def test_json_is_strict_and_complete(result):
     assert len(values["depth"]) == len(result.rows)
     assert [note["key"] for note in values["notes"]] == [note.key for note in result.notes]
     assert set(values) == set(check_values(result))
+
+
+@pytest.mark.parametrize(("lang", "words"), [("en", "it goes around the others"), ("zh-TW", "其餘各層由跳接繞過")])
+def test_the_depth_of_a_net_with_skips_says_that_the_path_goes_around_layers(lang, words):
+    branched = evengrad.check(lambda: Transformer(4, norm_first=True), torch.randn(8, 8, 8), seeds=1)
+    assert branched.trace.ledgers[0].layers < len(branched.trace.layers)
+    assert words in build_check_document(branched, lang).depth
+    plain = evengrad.check(chain(3, nn.Tanh, XAVIER), torch.randn(4, 64), seeds=1)
+    assert words not in build_check_document(plain, lang).depth

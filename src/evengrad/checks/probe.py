@@ -31,6 +31,7 @@ from evengrad.observation.registry import Registry
 from evengrad.observation.store import Store
 from evengrad.probes._base import NodeView
 from evengrad.probes._sizes import norm, resolve, rms
+from evengrad.probes.losses import Losses
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,7 @@ class Probe:
     copies: tuple[str, ...] = ()  # weights whose rows are all the same
     centred: frozenset[str] = frozenset()  # weights whose rows sum to zero: they see no mean
     post_norms: int = 0  # normalisations of a residual sum that carry on as the stream
+    summed: bool = False  # the loss is a sum over samples, not a mean
     filled: tuple[str, ...] = ()  # zero weights that were moved off zero to see what lies behind them
     connected: bool = True  # the loss depends on a parameter
 
@@ -76,6 +78,7 @@ _FEWEST_SUMMED, _CENTRED = 4, 0.1  # entries of a row, and sums relative to inde
 # Modules up to which every operation remembers its callers: a stack of lines each takes time and memory, and in larger
 # models most operations stand in a module, whose line is known without.
 _MOST_TRACED = 500
+_SUM = 2  # how torch numbers reduction="sum"
 _NUMBERS = ("negative_slope", "alpha", "scale", "min_val", "max_val", "beta", "threshold")
 
 
@@ -143,7 +146,7 @@ class Prober:
         readable = {index: deep.readable(graph.operations[index]) for index in graph.data()}
         with torch.no_grad():
             attention = tuple(attentions(graph, readable))
-        kinds, post_norms = _nonlinearities(graph, readable), _post_norms(graph)
+        kinds, post_norms, summed = _nonlinearities(graph, readable), _post_norms(graph), _summed(graph)
         catcher = GradientCatcher(graph, self._registry.parameter_names)
         try:
             torch.autograd.backward(passed.loss)
@@ -171,6 +174,7 @@ class Prober:
             copies=self._copies(),
             centred=self._centred(),
             post_norms=post_norms,
+            summed=summed,
         )
 
     def _copies(self) -> tuple[str, ...]:
@@ -295,6 +299,13 @@ def _post_norms(graph: Graph) -> int:
         above = (graph.operations[sender].name for sender, _ in operation.consumers)
         count += "Add" in below and "Add" in above
     return count
+
+
+def _summed(graph: Graph) -> bool:
+    """Return whether a loss of torch's own adds up its samples: then no guess's loss is comparable with it."""
+    kinds = (*Losses.binary, *Losses.classification)
+    losses = (operation for operation in graph.operations if operation.name in kinds)
+    return any(NodeView(op.node, op.name, "", False).attribute("reduction", 1.0) == _SUM for op in losses)
 
 
 def _sums_to_zero(weight: Tensor) -> bool:

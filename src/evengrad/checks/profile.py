@@ -102,7 +102,8 @@ def _relative(trace: Trace, statistic: Statistic, subject: str, reference: str) 
 def outset(probes: Sequence[Probe]) -> Outset:
     """Return the first loss beside that of a guess."""
     classes = _over(probes, Statistic.CLASSES, "").median
-    guess = math.log(classes) if classes > 1 else math.nan
+    comparable = classes > 1 and not any(probe.summed for probe in probes)
+    guess = math.log(classes) if comparable else math.nan
     return Outset(Spread.of([p.loss for p in probes]), guess, _over(probes, Statistic.OUTPUT_RMS, "").median)
 
 

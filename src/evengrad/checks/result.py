@@ -169,7 +169,7 @@ class Time:
 
 @dataclass(frozen=True)
 class Outset:
-    """The first loss: ``guess`` is ln C (nan for a regression), ``output`` the rms of what enters the loss."""
+    """The first loss: ``guess`` is ln C (nan for a regression or a sum), ``output`` the rms of what enters the loss."""
 
     loss: Spread
     guess: float

@@ -127,9 +127,12 @@ def _depth(result: CheckResult, words: Texts) -> str:
     ledger = result.trace.ledgers[0] if result.trace.ledgers else None
     if ledger is None or math.isnan(result.attenuation.median):
         return ""
-    names = {"first": site(ledger.first, words), "last": site(ledger.last, words)}
-    layers, seeds = words.count("count.layers", ledger.layers), str(result.setup.seeds)
-    told = _say(words, "depth", decades=span(result.attenuation), layers=layers, seeds=seeds, **names)
+    values = {"first": site(ledger.first, words), "last": site(ledger.last, words), "seeds": str(result.setup.seeds)}
+    # Where branches lie beside the path, its layers alone would read as a far shallower network.
+    total = len(result.trace.layers)
+    key, count = ("depth.branches", str(ledger.layers)) if ledger.layers < total else ("depth", "")
+    layers = count or words.count("count.layers", ledger.layers)
+    told = _say(words, key, decades=span(result.attenuation), layers=layers, total=str(total), **values)
     return words.say("list.sentences").join((told, *_expected(result, words)))
 
 
