@@ -140,6 +140,8 @@ def without_grad(job: Job) -> list[Cut]:
             on_line = any((source.path, number) in lines for number in source.lines(block))
             forward = source.function(block) is not None and source.klass(block) is not None
             inside = forward or bool(backwards(source, source.function(block)))
+            if any(block in source.ancestors(call) for call in source.all(cst.Call) if _is_backward(call)):
+                continue  # `set_grad_enabled(training)` around a whole step: gradients arrive
             if guards and (on_line or (not lines and inside and (not words or words & named))):
                 found.append(Cut(source, block, tuple(_enabled(source, guards[0]))))
         for function in source.all(cst.FunctionDef):
@@ -153,8 +155,15 @@ def without_grad(job: Job) -> list[Cut]:
 
 def _disables(source: Source, guard: cst.BaseExpression) -> bool:
     """Return whether a context takes gradients away; ``inference_mode(False)`` does not."""
-    off = isinstance(guard, cst.Call) and bool(guard.args) and source.code(guard.args[0].value) == "False"
+    given = source.code(guard.args[0].value) if isinstance(guard, cst.Call) and guard.args else ""
+    if source.resolve(_called(guard)) == "torch.set_grad_enabled":
+        return given != "True"
+    off = given == "False"
     return source.resolve(_called(guard)) in _NO_GRAD and not off
+
+
+def _is_backward(call: cst.Call) -> bool:
+    return isinstance(call.func, cst.Attribute) and call.func.attr.value == "backward"
 
 
 def _enabled(source: Source, guard: cst.BaseExpression) -> Iterator[Edit]:

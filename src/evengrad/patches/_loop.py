@@ -43,9 +43,10 @@ class Maker:
         names = ("parameters", "named_parameters")
         calls = [c for c in self.source.within(self.params, cst.Call) if isinstance(c.func, cst.Attribute)]
         found = [
-            self.source.code(c.func.value)
+            self.source.code(value)
             for c in calls
             if isinstance(c.func, cst.Attribute) and c.func.attr.value in names
+            for value in _either(c.func.value)
         ]
         return tuple(dict.fromkeys(found))
 
@@ -53,6 +54,11 @@ class Maker:
     def statement(self) -> cst.BaseSmallStatement | None:
         """The statement that it is in."""
         return self.source.small(self.call)
+
+
+def _either(value: cst.BaseExpression) -> list[cst.BaseExpression]:
+    """Return the branches of a conditional expression, or an expression itself."""
+    return _either(value.body) + _either(value.orelse) if isinstance(value, cst.IfExp) else [value]
 
 
 @dataclass(frozen=True, eq=False)

@@ -67,3 +67,32 @@ def _whole_lines(source: Source, statement: Small, anchor: Small) -> cst.CSTNode
             return None
         found = owner
     return found
+
+
+def unconditional(source: Source, statement: Small) -> Iterator[Edit]:
+    """Yield the edits that run a statement whatever the ``if`` or loop says that holds nothing else.
+
+    Args:
+        source: The file.
+        statement: The only one of its block.
+
+    Yields:
+        The edits; none if its block is another, or has other branches.
+    """
+    owner = lone_owner(source, statement)
+    if owner is None:
+        return
+    first, last = source.lines(owner)[0], source.lines(statement)[-1]
+    text = source.code(statement)
+    indent = source.indent_of(first)
+    yield Edit(source.starts[first - 1], source.line_end(last), f"{indent}{text}{source.newline}")
+
+
+def lone_owner(source: Source, statement: Small) -> cst.If | cst.For | None:
+    """Return the ``if`` or loop without other branches that holds nothing but a statement; else None."""
+    line = source.parents[statement]
+    block = line if isinstance(line, cst.SimpleStatementSuite) else source.parents[line]
+    owner = source.parents.get(block)
+    if not isinstance(owner, cst.If | cst.For) or owner.orelse is not None or isinstance(source.parents[owner], cst.If):
+        return None
+    return owner if isinstance(block, cst.IndentedBlock | cst.SimpleStatementSuite) and len(block.body) == 1 else None

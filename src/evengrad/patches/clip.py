@@ -36,6 +36,7 @@ from evengrad.patches._loop import (
     refuse_sparse,
     steps,
 )
+from evengrad.patches._move import lone_owner
 from evengrad.patches._names import argument, fresh
 from evengrad.patches._source import Source
 from evengrad.patches._tree import SourceTree
@@ -100,7 +101,7 @@ def _clip(job: Job, step: Step) -> Iterator[Edit]:
             return
         name = (source.dotted(existing.func) or "").rpartition(".")[2]
         if name.rstrip("_") == _FUNCTIONS.get(kind, "").rstrip("_"):
-            yield _new_bound(source, existing, _BOUNDS[kind], bound)
+            yield from _rebound(source, existing, step, _BOUNDS[kind], bound)
             return
         first = existing.args[0]
         function, needed = _function(job, step, kind)
@@ -135,6 +136,21 @@ def clips(source: Source) -> list[cst.Call]:
         for call in source.all(cst.Call)
         if (source.dotted(call.func) or "").rpartition(".")[2] in names and call.args
     ]
+
+
+def _rebound(source: Source, call: cst.Call, step: Step, keyword: str, bound: str) -> Iterator[Edit]:
+    """Yield the edits of an existing clip's threshold; ``if max_norm is not None:`` before it goes with that name."""
+    edit = _new_bound(source, call, keyword, bound)
+    given, small = argument(call, keyword, 1), source.small(call)
+    owner = lone_owner(source, small) if small is not None else None
+    names = {n.value for n in source.within(given.value, cst.Name)} if given is not None else set()
+    if small is not None and isinstance(owner, cst.If) and owner not in source.ancestors(step.call):
+        tested = {n.value for n in source.within(owner.test, cst.Name)}
+        if names & tested:
+            start = source.starts[source.lines(owner)[0] - 1]
+            first = source.span(small)[0]
+            yield Edit(start, first, source.indent_of(source.line(owner)))
+    yield edit
 
 
 def _new_bound(source: Source, call: cst.Call, keyword: str, bound: str) -> Edit:

@@ -44,6 +44,7 @@ _FAMILY = {
     "norm": "norm",
 }
 _MODULES = ("torch", "torch.special", "torch.Tensor", "torch.linalg")
+_MODULE_CLASSES = ("torch.nn.Softmax", "torch.nn.Sigmoid")
 _ROOTS = {"std", "norm"}  # guarded themselves, they are denominators above 0
 _TIGHT = cst.Name | cst.Attribute | cst.Call | cst.Subscript | cst.Integer | cst.Float
 
@@ -184,6 +185,9 @@ def _stable(source: Source, call: cst.Call, value: cst.BaseExpression) -> list[E
     if not isinstance(value, cst.Call) or not source.code(call.func).endswith("log"):
         return []
     resolved = source.resolve(value.func)
+    held = _module(source, value)
+    if held is not None:
+        return _of_module(source, call, value, held)
     method = value.func if resolved is None and isinstance(value.func, cst.Attribute) else None
     inner = method.attr.value if method is not None else (resolved or "").rpartition(".")[2]
     if inner == "softmax":
@@ -196,6 +200,35 @@ def _stable(source: Source, call: cst.Call, value: cst.BaseExpression) -> list[E
             return [*around(source, call, method.value, f"{function}(", ")"), *needed]
         return [*around(source, call, value, "", ""), replace(source, value.func, function), *needed]
     return []
+
+
+def _module(source: Source, value: cst.Call) -> cst.Call | None:
+    """Return the ``nn.Softmax(dim=1)`` that a called module was made by; None if it is no module known here."""
+    target = source.code(value.func)
+    for made in source.all(cst.Assign):
+        if target not in [source.code(t.target) for t in made.targets] or not isinstance(made.value, cst.Call):
+            continue
+        if source.klass(made) is source.klass(value) and source.resolve(made.value.func) in _MODULE_CLASSES:
+            return made.value
+    return None
+
+
+def _of_module(source: Source, call: cst.Call, value: cst.Call, held: cst.Call) -> list[Edit]:
+    """Return the edits that make the log of a module's softmax or sigmoid one function; none if its dim is not told."""
+    dim = argument(held, "dim", 0)
+    if source.resolve(held.func) == "torch.nn.Sigmoid":
+        function, needed = torch_name(source, "torch.nn.functional.logsigmoid", call)
+        return [*around(source, call, value, "", ""), replace(source, value.func, function), *needed]
+    if dim is None or len(value.args) != 1 or not isinstance(dim.value, cst.Integer | cst.UnaryOperation):
+        return []
+    function, needed = torch_name(source, "torch.log_softmax", call)
+    end = source.outer_end(value.args[0].value)
+    return [
+        *around(source, call, value, "", ""),
+        replace(source, value.func, function),
+        Edit(end, end, f", dim={source.code(dim.value)}"),
+        *needed,
+    ]
 
 
 def _spread(source: Source, call: cst.Call, value: cst.BaseExpression, operation: str, eps: str) -> Iterator[Edit]:

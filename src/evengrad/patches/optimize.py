@@ -177,6 +177,10 @@ class _Call:
             if source.code(call.func.value) in names and (small := source.small(call)) is not None
         ]
         if not stepped:
+            handed = [edit for name in names for edit in self._handed_over(name)]
+            if handed:
+                yield from handed
+                return
             raise PatchError(f"stop stepping the scheduler of the optimizer at {self._where()}")
         yield from (remove(source, small) for small in stepped)
 
@@ -198,6 +202,23 @@ class _Call:
                     f"{name} at {self._job.where(self._source, self._source.line(call))} sets the learning rate; "
                     f"change its max_lr there ({wanted})"
                 )
+
+    def _handed_over(self, scheduler: str) -> Iterator[Edit]:
+        """Yield the edits that no longer hand a scheduler to a function that can do without: its default is None."""
+        functions = [f for source in self._job.sources for f in source.all(cst.FunctionDef)]
+        for call in self._source.all(cst.Call):
+            last = (self._source.dotted(call.func) or "").rpartition(".")[2]
+            optional = {
+                param.name.value
+                for function in functions
+                if function.name.value == last
+                for param in (*function.params.params, *function.params.kwonly_params)
+                if isinstance(param.default, cst.Name) and param.default.value == "None"
+            }
+            for index, arg in enumerate(call.args):
+                given = arg.keyword is not None and arg.keyword.value in optional
+                if index and given and self._source.code(arg.value) == scheduler:
+                    yield _without(self._source, call, index)
 
     def _new_class(self) -> Iterator[Edit]:
         """Yield the edits of the class and of the arguments that it lacks."""

@@ -20,7 +20,7 @@ import libcst as cst
 from evengrad.errors import PatchError
 from evengrad.patches._base import AbstractPatch, Job
 from evengrad.patches._edit import Edit, replace
-from evengrad.patches._names import argument
+from evengrad.patches._names import argument, targets_of
 from evengrad.patches._source import Source
 from evengrad.patches._tree import SourceTree
 
@@ -45,6 +45,8 @@ class Precision(AbstractPatch):
                 if lines and not any((source.path, number) in lines for number in source.lines(call)):
                     continue
                 edits += [(source, edit) for edit in _converted(job, source, call, to)]
+        if not lines or not edits:
+            edits += [(source, edit) for source in job.sources for edit in _named(job, source, to)]
         if not edits:
             raise PatchError(
                 f"no conversion to a short number format is in the source given; compute in {to} where it is"
@@ -63,6 +65,39 @@ def _converted(job: Job, source: Source, call: cst.Call, to: str) -> Iterator[Ed
             yield from _autocast(source, call, name, to)
     elif what in {"all", "weights"}:
         yield from _weights(source, call, name, to)
+
+
+def _named(job: Job, source: Source, to: str) -> Iterator[Edit]:
+    """Yield the edits of formats that have a name: defaults of arguments and values of variables.
+
+    The dtype of an autocast is none of them: where it is switched off, its format has no effect.
+    """
+    if job.change.word("what", "all") == "autocast":
+        return
+    for node in source.all(cst.Attribute):
+        if _TYPES.get(source.resolve(node) or "", "") not in _REPLACED[to]:
+            continue
+        holder = source.parents[node]
+        if isinstance(holder, cst.IfExp):
+            holder = source.parents[holder]
+        if isinstance(holder, cst.Param):
+            names = [holder.name.value]
+        elif isinstance(holder, cst.Assign | cst.AnnAssign):
+            names = targets_of(source, node)
+        else:
+            continue
+        if not all(_only_autocast(source, name) for name in names):
+            yield from _type(source, node, to)
+
+
+def _only_autocast(source: Source, name: str) -> bool:
+    """Return whether a variable is used as the dtype of an autocast, and for nothing else."""
+    uses = [arg for arg in source.all(cst.Arg) if source.code(arg.value) == name]
+    calls = [source.parents[arg] for arg in uses]
+    return bool(calls) and all(
+        isinstance(call, cst.Call) and (source.dotted(call.func) or "").rpartition(".")[2] == "autocast"
+        for call in calls
+    )
 
 
 def _autocast(source: Source, call: cst.Call, name: str, to: str) -> Iterator[Edit]:

@@ -83,6 +83,13 @@ def _missing(job: Job) -> list[Cut]:
     plain = len(maker.models) == 1 and source.code(params) == f"{maker.models[0]}.parameters()"
     if plain and len(whole) == 1 and maker.models[0].startswith(f"{min(whole)}."):
         return [Cut(source, maker.call, (replace(source, params, f"{min(whole)}.parameters()"),))]
+    if (
+        len(whole) == 1
+        and _chosen(source, params)
+        and all(m == min(whole) or m.startswith(f"{min(whole)}.") for m in maker.models)
+    ):
+        start, end = source.outer_start(params), source.outer_end(params)
+        return [Cut(source, maker.call, (Edit(start, end, f"{min(whole)}.parameters()"),))]
     groups = isinstance(params, cst.List) and all(isinstance(e.value, cst.Dict) for e in params.elements)
     part = '{{"params": {0}.parameters()}}' if groups else "*{0}.parameters()"
     more = ", ".join(part.format(expression(*root)) for root in known)
@@ -90,6 +97,12 @@ def _missing(job: Job) -> list[Cut]:
         end = source.outer_end(params.elements[-1].value)
         return [Cut(source, maker.call, (Edit(end, end, f", {more}"),))]
     return [Cut(source, maker.call, (replace(source, params, f"[*{source.code(params)}, {more}]"),))]
+
+
+def _chosen(source: Source, params: cst.BaseExpression) -> bool:
+    """Return whether an expression is ``(model if all else model.body).parameters()``."""
+    func = params.func if isinstance(params, cst.Call) and not params.args else None
+    return isinstance(func, cst.Attribute) and isinstance(func.value, cst.IfExp) and func.attr.value == "parameters"
 
 
 def _unheld(job: Job) -> list[str]:

@@ -37,7 +37,7 @@ from evengrad.patches._loop import (
     method_calls,
     steps,
 )
-from evengrad.patches._move import move
+from evengrad.patches._move import lone_owner, move, unconditional
 from evengrad.patches._source import Source
 from evengrad.patches._tree import SourceTree
 from evengrad.patches.clip import clips
@@ -154,7 +154,9 @@ def _unscale_before_clip(job: Job) -> _Edits:
         clip = next((c for c in found if source.span(c)[0] < source.span(step.call)[0]), found[0])
         small = source.small(clip)
         calls = method_calls(source, "unscale_", source.function(step.call))
-        if small is None or any(source.span(call)[0] < source.span(clip)[0] for call in calls):
+        earlier = [call for call in calls if source.span(call)[0] < source.span(clip)[0]]
+        if small is None or earlier:
+            yield from ((source, edit) for call in earlier for edit in _always(source, call, clip))
             continue
         for call in calls:
             late = source.small(call)
@@ -163,9 +165,21 @@ def _unscale_before_clip(job: Job) -> _Edits:
         yield source, before(source, small, [f"{step.scaler}.unscale_({step.optimizer})"])
 
 
+def _always(source: Source, call: cst.Call, clip: cst.Call) -> Iterator[Edit]:
+    """Yield the edits that take a call before a clip out of the condition that kept it from running."""
+    small = source.small(call)
+    owner = lone_owner(source, small) if small is not None else None
+    if small is not None and isinstance(owner, cst.If) and owner not in source.ancestors(clip):
+        yield from unconditional(source, small)
+
+
 def _second_step(job: Job) -> _Edits:
     """Remove the second of two steps on the same gradients; a scaler's step stays."""
     found = steps(job)
+    for step in found:
+        loop, backward = lone_owner(step.source, step.statement), backward_before(step)
+        if isinstance(loop, cst.For) and backward is not None and loop not in step.source.ancestors(backward):
+            yield from ((step.source, edit) for edit in unconditional(step.source, step.statement))
     for first, second in pairwise(found):
         source = first.source
         if second.source is not source or first.optimizer != second.optimizer:

@@ -89,14 +89,27 @@ def _in_forward(job: Job, info: ModuleInfo) -> tuple[Source, cst.BaseExpression]
             continue
         small = statement.body[0]
         value = small.value if isinstance(small, cst.Assign | cst.Return) else None
-        if not isinstance(value, cst.Call):
-            continue
-        inner, calls = _innermost(source, value)
-        target = source.code(small.targets[0].target) if isinstance(small, cst.Assign) else inner
-        modules = [c for c in calls if not _activation(source, c)]
-        if inner == target and len(modules) == 1 and _means(source, modules[0].func, last):
-            return source, value
+        target = source.code(small.targets[0].target) if isinstance(small, cst.Assign) else None
+        chains = [branch for branch in _branches(value) if _is_block(source, branch, target, last)]
+        if len(chains) == 1:
+            return source, chains[0]
     return None
+
+
+def _branches(value: cst.BaseExpression | None) -> list[cst.Call]:
+    """Return the calls that an expression may be: itself, or the branches of a conditional one."""
+    if isinstance(value, cst.IfExp):
+        return _branches(value.body) + _branches(value.orelse)
+    return [value] if isinstance(value, cst.Call) else []
+
+
+def _is_block(source: Source, value: cst.Call, target: str | None, last: str) -> bool:
+    """Return whether a call is ``act(layer(x))`` of a layer by its name, and is assigned to ``x`` or returned."""
+    inner, calls = _innermost(source, value)
+    modules = [c for c in calls if not _activation(source, c)]
+    return (
+        inner == (inner if target is None else target) and len(modules) == 1 and _means(source, modules[0].func, last)
+    )
 
 
 def _means(source: Source, func: cst.BaseExpression, last: str) -> bool:
