@@ -181,3 +181,27 @@ def test_the_first_batch_of_whatever_holds_batches():
     assert first_of(lambda: iter([X]), "--input") is X
     with pytest.raises(UsageError, match=r"'--input' is a int: expected a batch"):
         first_of(3, "--input")
+
+
+class Told(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.table = nn.Embedding(7, 4)
+        self.head = nn.Linear(4, 7)
+
+    def forward(self, tokens, targets=None):
+        logits = self.head(self.table(tokens))
+        if targets is None:
+            return logits[:, [-1]], None
+        return logits, F.cross_entropy(logits.flatten(0, 1), targets.flatten())
+
+
+def test_a_model_that_takes_its_targets_is_given_them_and_its_own_loss_is_used() -> None:
+    x, y = torch.randint(7, (2, 5)), torch.randint(7, (2, 5))
+    model = Told()
+    expected = model(x, y)[1]
+    for batch in ((x, y), {"tokens": x, "targets": y}):
+        made = passed(model, batch)
+        assert made.loss.item() == expected.item()
+        assert made.output is not None
+        assert made.output.shape == (2, 5, 7)

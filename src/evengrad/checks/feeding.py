@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from evengrad.checks.losses import Aim, aim, named, output_of, own_loss
+from evengrad.checks.losses import Aim, aim, named, output_of, own_loss, own_loss_among
 from evengrad.checks.subject import described, device_of, moved, required
 from evengrad.checks.synthetic import Plan, dtype_of
 from evengrad.errors import UsageError
@@ -65,22 +65,33 @@ def _pass_forward(model: nn.Module, feed: Feed) -> Passed:
     result = _run(model, inputs, keywords, words)
     if target is None and feed.target is not None:
         target = moved(feed.target, device)
-    return _aimed(result, inputs, target, feed, words)
+    told = any(name in _TARGETS for name in keywords)
+    return _aimed(result, inputs, target, feed, words, told=told)
 
 
 def split(model: nn.Module, batch: Any, feed: Feed) -> tuple[tuple[Any, ...], dict[str, Any], object]:
     """Return a batch as positional inputs, named inputs and target."""
     if isinstance(batch, Mapping):
         return _split_named(model, dict(batch), feed)
+    own = _own_target(model) if feed.loss is None and feed.target is None else ""
     if not isinstance(batch, (tuple, list)):
-        return (batch,), {}, None
+        tokens = own and feed.plan is not None and isinstance(batch, Tensor) and not batch.is_floating_point()
+        return (batch,), {own: batch} if tokens else {}, None  # made-up tokens predict themselves as well as any
     parts = tuple(batch)
+    if own and len(parts) == 2:
+        return parts[:1], {own: parts[1]}, None
     wanted = len(required(model.forward))
     if wanted > 1 and isinstance(parts[0], (tuple, list)):
         return tuple(parts[0]), {}, parts[1] if len(parts) > 1 else None
     if len(parts) == 1 or (len(parts) == wanted and wanted > 1):
         return parts, {}, None
     return parts[:-1], {}, parts[-1]
+
+
+def _own_target(model: nn.Module) -> str:
+    """Return the name by which a model takes its targets, to compute its loss itself; "" when it takes none."""
+    names = list(inspect.signature(model.forward).parameters)
+    return next((name for name in names[1:] if name in _TARGETS), "")
 
 
 def _split_named(model: nn.Module, batch: dict[str, Any], feed: Feed) -> tuple[tuple[Any, ...], dict[str, Any], object]:
@@ -112,14 +123,14 @@ def _run(model: nn.Module, inputs: tuple[Any, ...], keywords: dict[str, Any], wo
         ) from error
 
 
-def _aimed(result: object, inputs: tuple[Any, ...], target: object, feed: Feed, words: str) -> Passed:
-    """Return the loss of a forward pass."""
+def _aimed(result: object, inputs: tuple[Any, ...], target: object, feed: Feed, words: str, *, told: bool) -> Passed:
+    """Return the loss of a forward pass; ``told``: the model was given its targets."""
     output = output_of(result)
     if callable(feed.loss):
         loss = _scalar(_own(feed.loss, result, inputs, target, output))
         called = described(target) if target is not None else ""
         return Passed(loss, output, words, called, _name(feed.loss), False, False)
-    made = own_loss(result)
+    made = own_loss(result) if target is not None or not told else own_loss_among(result)
     if made is not None and feed.loss is None:
         return Passed(_scalar(made), output, words, "", "the model's own loss", False, False)
     if output is None:

@@ -91,6 +91,14 @@ def own_loss(result: object) -> Tensor | None:
     return found if isinstance(found, Tensor) and found.numel() == 1 else None
 
 
+def own_loss_among(result: object) -> Tensor | None:
+    """Return the loss that a model which was given its targets computes itself: also a scalar among its outputs."""
+    if isinstance(result, (tuple, list)):
+        scalars = (part for part in result if isinstance(part, Tensor) and part.dim() == 0 and part.requires_grad)
+        return next(scalars, None)
+    return own_loss(result)
+
+
 @dataclass(frozen=True, eq=False)
 class Aim:
     """A target and the loss that holds the output against it, with what each is called."""
