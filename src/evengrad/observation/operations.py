@@ -36,7 +36,8 @@ _NORMALISATION = frozenset(
     "NativeBatchNormLegit".split()
 )
 _ATTENTION = frozenset(
-    "Softmax SafeSoftmax ScaledDotProductFlashAttention ScaledDotProductEfficientAttention ScaledDotProductFlashAttentionForCpu "
+    "Softmax SafeSoftmax ScaledDotProductFlashAttention ScaledDotProductEfficientAttention "
+    "ScaledDotProductFlashAttentionForCpu "
     "ScaledDotProductFusedAttentionOverrideable ScaledDotProductCudnnAttention FlexAttention".split()
 )
 _SHAPE = VIEWS | frozenset(
