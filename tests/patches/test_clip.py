@@ -262,4 +262,5 @@ def test_without_a_place_for_it_the_user_is_told_what_to_write(script: str, inst
 
 def test_adaptive_clipping_knows_kernels() -> None:
     script = PLAIN.replace("nn.Linear(3, 2)", "nn.Sequential(nn.Conv1d(4, 4, 2), nn.Linear(2, 1))")
-    ran(written(script, change(Act.CLIP, kind="adaptive", threshold=0.01)))
+    patched = written(script, change(Act.CLIP, kind="adaptive", threshold=0.01))
+    assert "loss" in ran(patched)

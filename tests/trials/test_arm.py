@@ -163,18 +163,20 @@ def test_runs_die_with_whoever_ordered_them(tmp_path: Path) -> None:
     pid = int(str(live._receive(time.monotonic() + LONG)["pid"]))
     own.close()
     limit = time.monotonic() + 10
-    while time.monotonic() < limit:
-        try:
-            os.kill(pid, 0)
-        except ProcessLookupError:
-            break
-        if Path(f"/proc/{pid}/stat").read_text().split()[2] == "Z":
-            break
+    while (outlived := _runs(pid)) and time.monotonic() < limit:
         time.sleep(0.02)
-    else:
+    if outlived:
         os.kill(pid, signal.SIGKILL)
-        pytest.fail("the run outlived its server")
+    assert not outlived
     live.stop()
+
+
+def _runs(pid: int) -> bool:
+    """Return whether a process is there and no zombie."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().split()[2] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
 
 
 def test_several_optimizers_that_take_turns_make_one_step(launcher: Launcher, tmp_path: Path) -> None:

@@ -194,8 +194,15 @@ def picture(
     if depth < 1 or q_0 <= 0 or width < 0:
         raise ValueError(f"expected depth >= 1, q_0 > 0 and width >= 0, got {depth}, {q_0:g} and {width}")
     found = as_activation(activation, parameters)
+    return _picture_of(found, depth, q_0, width, (weight_variance, bias_variance))
+
+
+def _picture_of(
+    found: Activation, depth: int, q_0: float, width: int, variances: tuple[float | None, float | None]
+) -> MeanFieldPicture:
+    """Return the picture of an activation that was looked up; ``variances``: of weights and biases, as far as given."""
     critical = edge_of_chaos(found, q_0)
-    initialisation, chosen = _choose(critical, weight_variance, bias_variance)
+    initialisation, chosen = _choose(critical, *variances)
     given = initialisation if chosen == "given" else None
     comparison = compare_initialisations(found, depth, q_0=q_0, width=width, given=given)
     row = next(row for row in comparison if row.name == chosen)

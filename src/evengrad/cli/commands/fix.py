@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from evengrad.core.plan import Plan
     from evengrad.core.trial import Fix
     from evengrad.trials.fix import Order
+    from evengrad.trials.job import Target
 
 _JOBS = 2  # side by side unless told otherwise: more than that many cores are not everybody's
 
@@ -73,18 +74,13 @@ def fix(
     """
     reports = _Reports(writable_file("--json", json), writable_file("--html", html), lang, quiet)
     _check(minutes, jobs, seeds, control)
-    if program is None:
-        wanted = "-m package.module" if module else "script.py"
-        raise UsageError(f"nothing to fix: expected evengrad fix [options] {wanted} [arguments]")
+    target = _target(program, tuple(arguments or ()), module=module)
 
     from evengrad.trials.fix import Order
-    from evengrad.trials.job import Target
     from evengrad.trials.settings import Settings
 
-    find = Module.find if module else Script.load
-    find(program, ())  # says what is wrong with the name before anything is started
     order = Order(
-        Target(program, module, tuple(arguments or ()), os.getcwd()),
+        target,
         (output or Path()).absolute(),
         ("-m", "evengrad.cli.arm"),
         Settings(steps=None if steps is None else count(steps), seeds=seeds, controls=control),
@@ -94,6 +90,19 @@ def fix(
         apply=apply,
     )
     return _fix(order, reports)
+
+
+def _target(program: str | None, arguments: tuple[str, ...], *, module: bool) -> Target:
+    """Return the program to be fixed; says what is wrong with its name before anything is started."""
+    if program is None:
+        wanted = "-m package.module" if module else "script.py"
+        raise UsageError(f"nothing to fix: expected evengrad fix [options] {wanted} [arguments]")
+
+    from evengrad.trials.job import Target
+
+    find = Module.find if module else Script.load
+    find(program, ())
+    return Target(program, module, arguments, os.getcwd())
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from evengrad.core.discover import catalogue
 from evengrad.errors import UsageError
 from evengrad.observation.registry import unwrapped
+from evengrad.theory.activation import Activation
 from evengrad.theory.lookup import ActivationLike, as_activation
 from evengrad.treatment.initialisation import draws
 from evengrad.treatment.initialisation.adjust import adjust
@@ -79,6 +80,21 @@ def init_(
     model = unwrapped(model)
     inventory = take_inventory(model, modules)
     assumed = as_activation(activation) if activation is not None else None
+    wiring, notes = _wiring(model, inventory, batch, assumed)
+    inventory = with_bare_layers(inventory, wiring.bare, modules)
+    with draws.untouched_randomness(), torch.no_grad():
+        session = _Session(chosen, inventory, wiring, generator or draws.private_generator(), gain)
+        session.draw_layers()
+        session.draw_recurrent(horizon)
+    if chosen.adjustment is not Adjustment.NONE and batch is not None:
+        session.adjust(model, batch)
+    return InitReport(method, wiring.seen, session.entries(), (*notes, *session.notes()))
+
+
+def _wiring(
+    model: nn.Module, inventory: Inventory, batch: Batch | None, assumed: Activation | None
+) -> tuple[Wiring, list[str]]:
+    """Return what comes before and after each layer, and notes on how it was found."""
     notes: list[str] = []
     wiring: Wiring | None = None
     if batch is not None:
@@ -90,14 +106,7 @@ def init_(
         wiring = wiring_by_order(model, inventory.all_layers, assumed)
     elif any(id(leaf) not in wiring.around for layer in inventory.layers for leaf in layer.leaves):
         wiring = wiring.completed_by(wiring_by_order(model, inventory.all_layers, assumed))
-    inventory = with_bare_layers(inventory, wiring.bare, modules)
-    with draws.untouched_randomness(), torch.no_grad():
-        session = _Session(chosen, inventory, wiring, generator or draws.private_generator(), gain)
-        session.draw_layers()
-        session.draw_recurrent(horizon)
-    if chosen.adjustment is not Adjustment.NONE and batch is not None:
-        session.adjust(model, batch)
-    return InitReport(method, wiring.seen, session.entries(), (*notes, *session.notes()))
+    return wiring, notes
 
 
 def methods() -> dict[str, AbstractMethod]:
