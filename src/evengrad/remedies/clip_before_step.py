@@ -7,17 +7,11 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from evengrad.core.event import EventKind
-from evengrad.core.finding import Advice, Finding
-from evengrad.core.plan import Act, Change, Risk
-from evengrad.core.trace import Trace
-from evengrad.remedies._base import AbstractRemedy
-from evengrad.remedies._loop import MISORDER, loop_event
-
-_KINDS = (EventKind.CLIP_BEFORE_BACKWARD, EventKind.CLIP_AFTER_STEP)
+from evengrad.remedies._loop import AbstractLoopRepair
 
 
 @dataclass(frozen=True)
-class ClipBeforeStep(AbstractRemedy):
+class ClipBeforeStep(AbstractLoopRepair):
     """Clip between backward and step, where the gradient is.
 
     What it changes:
@@ -34,25 +28,13 @@ class ClipBeforeStep(AbstractRemedy):
         PyTorch documentation, ``clip_grad_norm_``; own measurement on a recurrence that diverged under such a clip.
     """
 
-    act: ClassVar[Act] = Act.REORDER
-    risk: ClassVar[Risk] = Risk.LOOP
-    cures: ClassVar = MISORDER
-    place: ClassVar[int] = 2
+    kinds: ClassVar = (
+        EventKind.CLIP_BEFORE_BACKWARD,
+        EventKind.CLIP_AFTER_STEP,
+    )
     messages: ClassVar[Mapping[str, str]] = {
         "why": "acts only between `backward()` and `step()`",
     }
-
-    def changes(self, trace: Trace, finding: Finding | None = None) -> tuple[Change, ...]:
-        """Return the repair of the order, where this is what is wrong with it."""
-        event = loop_event(trace, finding)
-        if event is None or event.kind not in _KINDS:
-            return ()
-        lines = (event.source,) if event.source is not None else ()
-        return (self.change(lines=lines, fault=event.kind.value),)
-
-    def why(self, change: Change, trace: Trace, finding: Finding | None = None) -> Advice:
-        """Return the reason."""
-        return self.say("why")
 
 
 REMEDY = ClipBeforeStep()

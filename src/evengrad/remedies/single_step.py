@@ -7,17 +7,11 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from evengrad.core.event import EventKind
-from evengrad.core.finding import Advice, Finding
-from evengrad.core.plan import Act, Change, Risk
-from evengrad.core.trace import Trace
-from evengrad.remedies._base import AbstractRemedy
-from evengrad.remedies._loop import MISORDER, loop_event
-
-_KINDS = (EventKind.DOUBLE_STEP,)
+from evengrad.remedies._loop import AbstractLoopRepair
 
 
 @dataclass(frozen=True)
-class SingleStep(AbstractRemedy):
+class SingleStep(AbstractLoopRepair):
     """Step once per backward.
 
     What it changes:
@@ -33,25 +27,10 @@ class SingleStep(AbstractRemedy):
         Own measurement on a regression with Nesterov momentum that became unstable under it.
     """
 
-    act: ClassVar[Act] = Act.REORDER
-    risk: ClassVar[Risk] = Risk.LOOP
-    cures: ClassVar = MISORDER
-    place: ClassVar[int] = 2
+    kinds: ClassVar = (EventKind.DOUBLE_STEP,)
     messages: ClassVar[Mapping[str, str]] = {
         "why": "two steps on one gradient are one step of twice the length",
     }
-
-    def changes(self, trace: Trace, finding: Finding | None = None) -> tuple[Change, ...]:
-        """Return the repair of the order, where this is what is wrong with it."""
-        event = loop_event(trace, finding)
-        if event is None or event.kind not in _KINDS:
-            return ()
-        lines = (event.source,) if event.source is not None else ()
-        return (self.change(lines=lines, fault=event.kind.value),)
-
-    def why(self, change: Change, trace: Trace, finding: Finding | None = None) -> Advice:
-        """Return the reason."""
-        return self.say("why")
 
 
 REMEDY = SingleStep()
